@@ -1,0 +1,232 @@
+//! What differs between kinds, as one value per kind.
+
+use std::{fmt, hash};
+
+use bytes::Bytes;
+use prost::Message;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{kinds::KINDS, labels::Labels, validation::Violations};
+
+/// Whether resources of a kind live in a mesh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Outside all meshes.
+    Global,
+    /// In one mesh, and gone with it.
+    Mesh,
+}
+
+/// How resources of a kind travel between global and zones (`GlobalToZone` and `ZoneToGlobal` name
+/// the side that owns them).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Stays where it was written.
+    None,
+    /// Written on the global, copied to every zone.
+    GlobalToZone,
+    /// Written in a zone, copied to the global.
+    ZoneToGlobal,
+    /// Either side may own some.
+    Both,
+}
+
+impl Direction {
+    /// Whether a zone asks the global for this kind.
+    pub fn to_zone(self) -> bool {
+        matches!(self, Self::GlobalToZone | Self::Both)
+    }
+
+    /// Whether the global asks zones for this kind.
+    pub fn to_global(self) -> bool {
+        matches!(self, Self::ZoneToGlobal | Self::Both)
+    }
+}
+
+/// Everything that the generic parts need to know about one kind.
+#[derive(Debug)]
+pub struct Descriptor {
+    /// `MeshGateway`; also the KDS type URL.
+    pub name: &'static str,
+    /// REST collection, `meshgateways`.
+    pub plural: &'static str,
+    /// CLI name, `meshgateway`.
+    pub singular: &'static str,
+    /// CLI and KRI short name, `mgw`; empty if the kind has none.
+    pub short: &'static str,
+    /// Where resources of the kind live.
+    pub scope: Scope,
+    /// How they travel.
+    pub direction: Direction,
+    /// Written by control planes alone; REST refuses writes.
+    pub read_only: bool,
+    /// Whether sync keeps the name as it is instead of adding a hash.
+    pub keeps_name: bool,
+    /// Full protobuf name of the spec.
+    pub message: &'static str,
+    /// The spec as functions.
+    pub codec: Codec,
+    /// All that is wrong with a spec in canonical encoding.
+    pub validate: fn(&Bytes) -> Violations,
+    /// Labels that the control plane derives from the spec, such as a Dataplane's proxy type.
+    pub labels: fn(&Bytes) -> Labels,
+}
+
+/// Conversions of a spec that know its message type.
+#[derive(Debug)]
+pub struct Codec {
+    from_json: fn(Value) -> Result<Bytes, serde_json::Error>,
+    to_json: fn(&[u8]) -> Result<Value, String>,
+    canonical: fn(&[u8]) -> Result<Bytes, prost::DecodeError>,
+}
+
+impl Codec {
+    /// The codec of message `T`.
+    pub const fn of<T: Message + Default + Serialize + DeserializeOwned>() -> Self {
+        Self {
+            from_json: |json| Ok(serde_json::from_value::<T>(json)?.encode_to_vec().into()),
+            to_json: |wire| {
+                let spec = T::decode(wire).map_err(|error| error.to_string())?;
+                serde_json::to_value(&spec).map_err(|error| error.to_string())
+            },
+            canonical: |wire| Ok(T::decode(wire)?.encode_to_vec().into()),
+        }
+    }
+}
+
+/// A spec that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// The JSON does not fit the kind's message.
+    #[error("invalid {kind} object: {reason}")]
+    Json {
+        /// Name of the kind.
+        kind: &'static str,
+        /// What the parser said.
+        reason: String,
+    },
+    /// The bytes are not the kind's message.
+    #[error("{kind} spec is not readable: {reason}")]
+    Wire {
+        /// Name of the kind.
+        kind: &'static str,
+        /// What the decoder said.
+        reason: String,
+    },
+}
+
+/// One of [`KINDS`]; as cheap to copy and compare as a number. Ordered by name.
+#[derive(Clone, Copy)]
+pub struct Kind(pub(crate) &'static Descriptor);
+
+impl Kind {
+    /// All kinds, in the order of the registry.
+    pub fn all() -> impl Iterator<Item = Kind> {
+        KINDS.iter().map(|descriptor| Kind(descriptor))
+    }
+
+    /// By exact name, `MeshGateway`.
+    pub fn by_name(name: &str) -> Option<Kind> {
+        Self::all().find(|kind| kind.name() == name)
+    }
+
+    /// By REST collection, `meshgateways`.
+    pub fn by_plural(plural: &str) -> Option<Kind> {
+        Self::all().find(|kind| kind.plural == plural)
+    }
+
+    /// By anything that a user may type: name in any case, plural, singular or short name.
+    pub fn by_alias(alias: &str) -> Option<Kind> {
+        let alias = alias.to_ascii_lowercase();
+        Self::all().find(|kind| {
+            kind.name().to_ascii_lowercase() == alias
+                || [kind.plural, kind.singular].contains(&alias.as_str())
+                || (!kind.short.is_empty() && kind.short == alias)
+        })
+    }
+
+    /// `MeshGateway`.
+    pub fn name(self) -> &'static str {
+        self.0.name
+    }
+
+    /// Type URL of the spec in a protobuf `Any`.
+    pub fn spec_type_url(self) -> String {
+        format!("type.googleapis.com/{}", self.0.message)
+    }
+
+    /// Reads a spec from proto3 JSON. Unknown fields, and so the resource's meta fields, are skipped.
+    ///
+    /// # Errors
+    /// [`SpecError::Json`] with the parser's reason.
+    pub fn spec_from_json(self, json: Value) -> Result<Bytes, SpecError> {
+        (self.0.codec.from_json)(json)
+            .map_err(|error| SpecError::Json { kind: self.name(), reason: error.to_string() })
+    }
+
+    /// The spec as proto3 JSON: an object without the resource's meta fields.
+    ///
+    /// # Errors
+    /// [`SpecError::Wire`] when the bytes are not this kind's message.
+    pub fn spec_to_json(self, spec: &[u8]) -> Result<Value, SpecError> {
+        (self.0.codec.to_json)(spec)
+            .map_err(|reason| SpecError::Wire { kind: self.name(), reason })
+    }
+
+    /// The canonical encoding of a spec that came over the wire.
+    ///
+    /// # Errors
+    /// [`SpecError::Wire`] when the bytes are not this kind's message.
+    pub fn spec_from_wire(self, wire: &[u8]) -> Result<Bytes, SpecError> {
+        (self.0.codec.canonical)(wire)
+            .map_err(|error| SpecError::Wire { kind: self.name(), reason: error.to_string() })
+    }
+}
+
+impl std::ops::Deref for Kind {
+    type Target = Descriptor;
+
+    fn deref(&self) -> &Descriptor {
+        self.0
+    }
+}
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for Kind {}
+
+impl PartialOrd for Kind {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Kind {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.name().cmp(other.name())
+    }
+}
+
+impl hash::Hash for Kind {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+

@@ -1,0 +1,24 @@
+//! MeshGatewayRoute.
+
+use crate::{
+    kind::{Codec, Descriptor, Direction, Scope},
+    labels::Labels,
+    proto,
+    validation::Violations,
+};
+
+/// The registry's entry.
+pub static DESCRIPTOR: Descriptor = Descriptor {
+    name: "MeshGatewayRoute",
+    plural: "meshgatewayroutes",
+    singular: "meshgatewayroute",
+    short: "",
+    scope: Scope::Mesh,
+    direction: Direction::GlobalToZone,
+    read_only: false,
+    keeps_name: false,
+    message: "kuma.mesh.v1alpha1.MeshGatewayRoute",
+    codec: Codec::of::<proto::mesh::MeshGatewayRoute>(),
+    validate: |_| Violations::default(),
+    labels: |_| Labels::new(),
+};

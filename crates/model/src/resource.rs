@@ -1,0 +1,48 @@
+//! A resource as every part of Portolan holds it.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use prost::Message;
+
+use crate::{key::ResourceKey, kind::SpecError, labels::Labels};
+
+/// A position in the order of all changes of one store; the first change has revision 1.
+pub type Revision = u64;
+
+/// One resource, immutable; shared behind `Arc`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Its identity.
+    pub key: ResourceKey,
+    /// Its labels.
+    pub labels: Labels,
+    /// The spec in canonical protobuf encoding: decoded and encoded again by its kind, so that equal
+    /// specs have equal bytes.
+    pub spec: Bytes,
+    /// Optimistic-lock count: 1 at creation, one more with each change.
+    pub version: u64,
+    /// The store's revision of its last change.
+    pub revision: Revision,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub modified: Timestamp,
+}
+
+impl Resource {
+    /// The typed spec.
+    ///
+    /// # Errors
+    /// When the stored bytes are not a `T`, which means `T` is not the message of this kind.
+    pub fn spec_as<T: Message + Default>(&self) -> Result<T, SpecError> {
+        T::decode(self.spec.clone()).map_err(|source| SpecError::Wire {
+            kind: self.key.kind.name(),
+            reason: source.to_string(),
+        })
+    }
+
+    /// The name that its author gave it: the display name where sync changed the name.
+    pub fn display_name(&self) -> &str {
+        self.labels.get(crate::labels::DISPLAY_NAME).map_or(&*self.key.name, String::as_str)
+    }
+}

@@ -1,0 +1,57 @@
+//! The one trait behind which Postgres, SQLite and memory stand.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use portolan_model::ResourceKey;
+
+use crate::{
+    batch::{Batch, Committed, Expect},
+    index::Index,
+};
+
+/// A durable, ordered set of resources with an index in memory.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Writes a batch: all or nothing, durable, and in [`Store::index`] when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing of the batch was written, except with [`StoreError::Unknown`].
+    async fn commit(&self, batch: Batch) -> Result<Committed, StoreError>;
+
+    /// Every read is answered from here.
+    fn index(&self) -> &Arc<Index>;
+}
+
+/// Why a batch was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The optimistic lock did not hold. Read again and retry.
+    #[error("{key} was changed by another writer: expected {expected:?}, found version {found:?}; read it again and retry")]
+    Conflict {
+        /// The resource.
+        key: ResourceKey,
+        /// What the writer expected.
+        expected: Expect,
+        /// The version that is there, if any.
+        found: Option<u64>,
+    },
+    /// A resource that must exist does not.
+    #[error("{key} does not exist")]
+    Missing {
+        /// The resource.
+        key: ResourceKey,
+    },
+    /// A resource that must not exist does.
+    #[error("{key} exists")]
+    InTheWay {
+        /// One such resource.
+        key: ResourceKey,
+    },
+    /// The database cannot be reached or refuses. Nothing was written; try again later.
+    #[error("the store is not available: {0}; try again")]
+    Unavailable(String),
+    /// The connection broke during commit: the batch may or may not have been written.
+    #[error("the store was lost during commit ({0}); read again to see whether the write is there")]
+    Unknown(String),
+}
