@@ -1,0 +1,47 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+# Envoy and other downloads stay in the checkout.
+export PORTOLAN_CACHE ?= $(CURDIR)/.cache
+
+## help: this list
+.PHONY: help
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## demo: two zones, four Envoys and a global on loopback; ONCE=1 ends by itself, STORE=postgres uses a real Postgres
+.PHONY: demo
+demo:
+	@scripts/setup $(if $(filter postgres,$(STORE)),test,build)
+	@cargo build --release --quiet --bin portolan
+	@target/release/portolan demo --store $(or $(STORE),sqlite) $(if $(ONCE),--once)
+
+## test: unit tests and whole-system tests, with a real Envoy and a real Postgres
+.PHONY: test
+test:
+	@scripts/setup
+	@cargo build --workspace --all-targets
+	@target/debug/portolan dp install-envoy
+	cargo test --workspace
+
+## lint: format, clippy without a warning, licences and advisories of the dependencies
+.PHONY: lint
+lint:
+	@scripts/setup build
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@scripts/deny
+
+## bench: propagation, write rate, CPU and memory with real processes; prints a table
+.PHONY: bench
+bench:
+	@scripts/setup
+	@cargo build --release --quiet --workspace
+	@target/release/portolan-bench gateway
+
+## bench-scale: a hundred zones on one global; prints a table
+.PHONY: bench-scale
+bench-scale:
+	@scripts/setup
+	@cargo build --release --quiet --workspace
+	@target/release/portolan-bench zones
