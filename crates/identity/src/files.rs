@@ -25,7 +25,8 @@ pub struct FileError {
 }
 
 impl FileError {
-    fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    /// An error of `action` ("write", "lock") at `path`.
+    pub fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self {
             action,
