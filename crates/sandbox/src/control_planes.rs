@@ -1,0 +1,233 @@
+//! Globals and zones.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use crate::{Http, Process, Sandbox, SandboxError, free_port, until};
+
+/// What may be different between globals.
+#[derive(Clone, Debug, Default)]
+pub struct GlobalOptions {
+    /// Tells replicas apart; empty for `global`.
+    pub name: String,
+    /// A Postgres URL; `None` for SQLite.
+    pub store: Option<String>,
+    /// Log filter; empty for `info`.
+    pub log: String,
+}
+
+/// A running global, or a stopped one that may be started again.
+#[derive(Debug)]
+pub struct Global {
+    /// The process; replaced by [`Global::start`].
+    pub process: Process,
+    /// Its REST API.
+    pub http: Http,
+    /// Where zones connect, `grpcs://…`.
+    pub kds: String,
+    folder: PathBuf,
+    launch: Launch,
+}
+
+/// What may be different between zones.
+#[derive(Clone, Debug, Default)]
+pub struct ZoneOptions {
+    /// Log filter; empty for `info`.
+    pub log: String,
+    /// Whether data planes need no token.
+    pub without_token: bool,
+    /// Connects here instead of to the globals themselves: the addresses of [`crate::Link`]s.
+    pub through: Vec<std::net::SocketAddr>,
+}
+
+/// A running zone, or a stopped one that may be started again.
+#[derive(Debug)]
+pub struct Zone {
+    /// Its name.
+    pub name: String,
+    /// The process; replaced by [`Zone::start`].
+    pub process: Process,
+    /// Its REST API.
+    pub http: Http,
+    /// Where data planes connect, `https://…`.
+    pub data_plane_url: String,
+    folder: PathBuf,
+    launch: Launch,
+}
+
+/// Everything that starts a process, kept for its restart.
+#[derive(Clone, Debug)]
+struct Launch {
+    name: String,
+    binary: PathBuf,
+    args: Vec<String>,
+    log: PathBuf,
+}
+
+impl Launch {
+    async fn start(&self, http: &Http) -> Result<Process, SandboxError> {
+        let mut process =
+            Process::start(&self.name, &self.binary, &self.args, &[], self.log.clone())?;
+        let ready = format!("{} answering on {}", self.name, http.base());
+        process.ready(&ready, async || http.get("/").await.ok()).await?;
+        Ok(process)
+    }
+}
+
+impl Sandbox {
+    /// Starts a global and waits until it answers.
+    pub async fn global(&self, options: &GlobalOptions) -> Result<Global, SandboxError> {
+        let name = if options.name.is_empty() { "global" } else { &options.name };
+        let folder = self.folder().join(name);
+        fs::create_dir_all(&folder)?;
+        let (api, kds) = (free_port()?, free_port()?);
+        let mut args = vec!["global".to_owned()];
+        args.extend(flags(&[
+            ("--api-bind", &format!("127.0.0.1:{api}")),
+            ("--kds-bind", &format!("127.0.0.1:{kds}")),
+            ("--data-dir", &folder.display().to_string()),
+            ("--log", log_filter(&options.log)),
+        ]));
+        if let Some(store) = &options.store {
+            args.extend(flags(&[("--store", store)]));
+        }
+        let launch = self.launch(name, args);
+        let http = Http::new(format!("http://127.0.0.1:{api}"));
+        let process = launch.start(&http).await?;
+        let kds = format!("grpcs://127.0.0.1:{kds}");
+        Ok(Global { process, http, kds, folder, launch })
+    }
+
+    /// Starts a zone of these globals and waits until it answers (not until it is connected).
+    pub async fn zone(
+        &self,
+        name: &str,
+        globals: &[&Global],
+        options: &ZoneOptions,
+    ) -> Result<Zone, SandboxError> {
+        let folder = self.folder().join(name);
+        fs::create_dir_all(&folder)?;
+        let (api, dp) = (free_port()?, free_port()?);
+        let mut args = vec!["zone".to_owned()];
+        args.extend(flags(&[
+            ("--name", name),
+            ("--api-bind", &format!("127.0.0.1:{api}")),
+            ("--dp-bind", &format!("127.0.0.1:{dp}")),
+            ("--data-dir", &folder.display().to_string()),
+            ("--log", log_filter(&options.log)),
+        ]));
+        let direct = globals.iter().map(|global| global.kds.clone());
+        let through = options.through.iter().map(|address| format!("grpcs://{address}"));
+        let urls: Vec<_> =
+            if options.through.is_empty() { direct.collect() } else { through.collect() };
+        for url in urls {
+            args.extend(flags(&[("--global", &url)]));
+        }
+        args.extend(flags(&[("--global-ca", &self.trust(name, globals)?)]));
+        if options.without_token {
+            args.push("--dp-without-token".to_owned());
+        }
+        let launch = self.launch(name, args);
+        let http = Http::new(format!("http://127.0.0.1:{api}"));
+        let process = launch.start(&http).await?;
+        Ok(Zone {
+            name: name.to_owned(),
+            process,
+            http,
+            data_plane_url: format!("https://127.0.0.1:{dp}"),
+            folder,
+            launch,
+        })
+    }
+
+    fn launch(&self, name: &str, args: Vec<String>) -> Launch {
+        let log = self.folder().join(format!("{name}.log"));
+        Launch { name: name.to_owned(), binary: self.binary().to_owned(), args, log }
+    }
+
+    /// One file with the CAs of all replicas, each of which made its own.
+    fn trust(&self, zone: &str, globals: &[&Global]) -> Result<String, SandboxError> {
+        let mut bundle = String::new();
+        for global in globals {
+            bundle += &fs::read_to_string(global.ca())?;
+        }
+        let path = self.folder().join(format!("{zone}-trust.pem"));
+        fs::write(&path, bundle)?;
+        Ok(path.display().to_string())
+    }
+}
+
+impl Global {
+    /// Starts it again with the same ports and folder, and waits until it answers.
+    pub async fn start(&mut self) -> Result<(), SandboxError> {
+        self.process = self.launch.start(&self.http).await?;
+        Ok(())
+    }
+
+    /// Where zones connect, as a socket address.
+    pub fn kds_address(&self) -> Option<std::net::SocketAddr> {
+        self.kds.trim_start_matches("grpcs://").parse().ok()
+    }
+
+    /// The certificate that zones must trust.
+    pub fn ca(&self) -> PathBuf {
+        self.folder.join("ca/ca.pem")
+    }
+
+    /// What it knows of its zones.
+    pub async fn status(&self) -> Result<Value, SandboxError> {
+        self.http.get("/_status").await
+    }
+
+    /// Waits until the zones of these names are connected.
+    pub async fn zones_online(&self, names: &[&str]) -> Result<(), SandboxError> {
+        let what = format!("zones {} online", names.join(", "));
+        until(&what, std::time::Duration::from_secs(30), async || {
+            let status = self.status().await.ok()?;
+            let online = |name: &&str| {
+                status["zones"].as_array().is_some_and(|zones| {
+                    zones.iter().any(|zone| zone["name"] == **name && zone["online"] == true)
+                })
+            };
+            names.iter().all(online).then_some(())
+        })
+        .await
+    }
+}
+
+impl Zone {
+    /// Starts it again with the same ports and folder, and waits until it answers.
+    pub async fn start(&mut self) -> Result<(), SandboxError> {
+        self.process = self.launch.start(&self.http).await?;
+        Ok(())
+    }
+
+    /// The certificate that data planes must trust.
+    pub fn ca(&self) -> PathBuf {
+        self.folder.join("ca/ca.pem")
+    }
+
+    /// A token for one Dataplane.
+    pub async fn token(&self, mesh: &str, name: &str) -> Result<String, SandboxError> {
+        let request = serde_json::json!({ "mesh": mesh, "name": name, "validFor": "24h0m0s" });
+        let answer = self.http.post("/tokens/dataplane", &request).await?;
+        Ok(answer.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+fn flags(pairs: &[(&str, &str)]) -> Vec<String> {
+    pairs.iter().flat_map(|(flag, value)| [(*flag).to_owned(), (*value).to_owned()]).collect()
+}
+
+fn log_filter(given: &str) -> &str {
+    if given.is_empty() { "info" } else { given }
+}

@@ -1,0 +1,136 @@
+//! Gateway instances and echo services.
+
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+use serde_json::json;
+
+use crate::{Process, Sandbox, SandboxError, Zone, free_port};
+
+/// One gateway instance.
+#[derive(Clone, Debug)]
+pub struct GatewayOptions {
+    /// Name of the Dataplane.
+    pub name: String,
+    /// Its mesh.
+    pub mesh: String,
+    /// Where the listeners listen.
+    pub address: IpAddr,
+    /// Its `kuma.io/service`.
+    pub service: String,
+}
+
+/// A running `portolan dp run` with its Envoy.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Name of the Dataplane.
+    pub name: String,
+    /// The process of `dp run`; Envoy is its child.
+    pub process: Process,
+    /// Where Envoy's admin listens (a Unix socket).
+    pub admin: PathBuf,
+}
+
+/// A running echo service.
+#[derive(Debug)]
+pub struct Echo {
+    /// What its answers say who they come from.
+    pub service: String,
+    /// The process.
+    pub process: Process,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Sandbox {
+    /// Starts a gateway instance; it is not yet connected when this returns.
+    pub async fn gateway(
+        &self,
+        zone: &Zone,
+        options: &GatewayOptions,
+    ) -> Result<Gateway, SandboxError> {
+        let name = &options.name;
+        let token = zone.token(&options.mesh, name).await?;
+        let folder = self.folder().join(name);
+        fs::create_dir_all(&folder)?;
+        let token_file = folder.join("token");
+        fs::write(&token_file, token)?;
+        let dataplane = json!({
+            "type": "Dataplane",
+            "mesh": options.mesh,
+            "name": name,
+            "networking": {
+                "address": options.address.to_string(),
+                "gateway": { "type": "BUILTIN", "tags": { "kuma.io/service": options.service } },
+            },
+        });
+        let dataplane_file = folder.join("dataplane.json");
+        fs::write(&dataplane_file, dataplane.to_string())?;
+        let args = [
+            "dp",
+            "run",
+            "--zone",
+            &zone.data_plane_url,
+            "--ca-cert",
+            &zone.ca().display().to_string(),
+            "--dataplane-file",
+            &dataplane_file.display().to_string(),
+            "--token-file",
+            &token_file.display().to_string(),
+            "--work-dir",
+            &folder.display().to_string(),
+            "--drain-time",
+            "1s",
+            "--concurrency",
+            "1",
+        ];
+        let log = self.folder().join(format!("{name}.log"));
+        let envoy = self.envoy.iter().map(|path| ("ENVOY_BIN", path.display().to_string()));
+        let environment: Vec<_> = envoy.collect();
+        let process = Process::start(name, self.binary(), args, &environment, log)?;
+        Ok(Gateway { name: name.clone(), process, admin: folder.join("admin.sock") })
+    }
+
+    /// Starts an echo service on a free port and waits until it answers.
+    pub async fn echo(&self, name: &str, service: &str) -> Result<Echo, SandboxError> {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let bind = address.to_string();
+        let args = ["echo", "--service", service, "--bind", &bind];
+        let log = self.folder().join(format!("{name}.log"));
+        let mut process = Process::start(name, self.binary(), args, &[], log)?;
+        let what = format!("{name} answering on {address}");
+        process
+            .ready(&what, async || tokio::net::TcpStream::connect(address).await.ok())
+            .await?;
+        Ok(Echo { service: service.to_owned(), process, address })
+    }
+}
+
+impl Zone {
+    /// Makes an address a member of a service: registers a Dataplane for it.
+    pub async fn register(
+        &self,
+        mesh: &str,
+        name: &str,
+        service: &str,
+        address: SocketAddr,
+    ) -> Result<(), SandboxError> {
+        let dataplane = json!({
+            "type": "Dataplane",
+            "mesh": mesh,
+            "name": name,
+            "networking": {
+                "address": address.ip().to_string(),
+                "inbound": [{
+                    "port": address.port(),
+                    "tags": { "kuma.io/service": service, "kuma.io/protocol": "http" },
+                }],
+            },
+        });
+        self.http.put(&format!("/meshes/{mesh}/dataplanes/{name}"), &dataplane).await?;
+        Ok(())
+    }
+}
