@@ -14,6 +14,7 @@ mod data_planes;
 mod http;
 mod link;
 mod ports;
+pub mod postgres;
 mod process;
 
 use std::path::{Path, PathBuf};
@@ -68,6 +69,12 @@ pub enum SandboxError {
         /// Body of the answer.
         body: String,
     },
+    /// There is no Postgres here.
+    #[error(
+        "no Postgres server is installed: install the package `postgresql`, or put initdb, postgres and \
+         pg_isready on the PATH"
+    )]
+    NoPostgres,
     /// A request got no answer.
     #[error(transparent)]
     Http(#[from] reqwest::Error),

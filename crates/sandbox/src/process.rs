@@ -64,11 +64,7 @@ impl Process {
 
     /// Sends a signal; nothing happens if it has ended.
     pub fn signal(&self, signal: Signal) {
-        let pid = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        if let Some(pid) = pid {
-            // It may end between the look and the signal; then there is nobody to tell.
-            let _ = kill_process(pid, signal);
-        }
+        send(&self.child, signal);
     }
 
     /// SIGTERM, and SIGKILL to what does not heed it.
@@ -117,5 +113,14 @@ impl Process {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+    }
+}
+
+/// Sends a signal to a child; nothing happens if it has ended.
+pub(crate) fn send(child: &Child, signal: Signal) {
+    let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    if let Some(pid) = pid {
+        // It may end between the look and the signal; then there is nobody to tell.
+        let _ = kill_process(pid, signal);
     }
 }
