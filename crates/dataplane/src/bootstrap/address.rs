@@ -21,9 +21,10 @@ impl Address {
         if host.is_empty() {
             return None;
         }
-        let port = match parsed.port() {
-            Some(port) => port.as_str().parse().ok()?,
-            None => default_port,
+        let port = match parsed.port_u16() {
+            Some(port) => port,
+            None if parsed.as_str() == parsed.host() => default_port,
+            None => return None,
         };
         Some(Self {
             host: host.to_owned(),
@@ -53,6 +54,7 @@ mod tests {
             (":80", None),
             ("a b", None),
             ("a:99999", None),
+            ("user@a", None),
         ];
         for (authority, expected) in cases {
             let parsed = Address::parse(authority, 5678);

@@ -116,12 +116,13 @@ fn failure(error: reqwest::Error) -> Failure {
     Failure::Away(reason)
 }
 
-/// `io::Error` hides what it wraps from `source`.
-fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let wrapped = error
+/// `io::Error` hides what it wraps from `source`, and connectors wrap one in another.
+fn tls_error<'a>(mut error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    while let Some(wrapped) = error
         .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref);
-    error
-        .downcast_ref()
-        .or_else(|| wrapped.and_then(|inner| inner.downcast_ref::<rustls::Error>()))
+        .and_then(io::Error::get_ref)
+    {
+        error = wrapped;
+    }
+    error.downcast_ref()
 }

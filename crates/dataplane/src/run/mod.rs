@@ -13,6 +13,7 @@ mod admin;
 mod drain;
 mod fetch;
 mod folder;
+mod patience;
 mod process;
 mod supervise;
 mod template;
@@ -148,22 +149,26 @@ pub async fn run(
     phase: watch::Sender<Phase>,
     cancel: CancellationToken,
 ) -> Result<(), RunError> {
-    let dataplane = template::fill(&config.dataplane, &config.variables)?;
-    let folder = Folder::open(config.work_dir.as_deref())?;
-    let request = request(&config, &folder, dataplane)?;
-    let zone = fetch::Zone::new(&config.zone_url, &config.trust)?;
-
-    let bootstrap = tokio::select! {
-        bootstrap = zone.bootstrap(&request) => bootstrap?,
-        () = cancel.cancelled() => {
-            phase.send_replace(Phase::Stopped);
-            return Ok(());
-        }
-    };
-    folder.write_config(&bootstrap)?;
-    let outcome = supervise::supervise(&config, &folder, &phase, &cancel).await;
+    let outcome = run_to_end(&config, &phase, &cancel).await;
     phase.send_replace(Phase::Stopped);
     outcome
+}
+
+async fn run_to_end(
+    config: &RunConfig,
+    phase: &watch::Sender<Phase>,
+    cancel: &CancellationToken,
+) -> Result<(), RunError> {
+    let dataplane = template::fill(&config.dataplane, &config.variables)?;
+    let folder = Folder::open(config.work_dir.as_deref())?;
+    let request = request(config, &folder, dataplane)?;
+    let zone = fetch::Zone::new(&config.zone_url, &config.trust)?;
+    let bootstrap = tokio::select! {
+        bootstrap = zone.bootstrap(&request) => bootstrap?,
+        () = cancel.cancelled() => return Ok(()),
+    };
+    folder.write_config(&bootstrap)?;
+    supervise::supervise(config, &folder, phase, cancel).await
 }
 
 /// What the zone needs to know.

@@ -19,8 +19,6 @@ use tokio::{
     time::timeout,
 };
 
-/// How long Envoy may take to end after SIGTERM.
-const GRACE: Duration = Duration::from_secs(5);
 /// How long to wait for the end of the output of a process that has ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -111,8 +109,8 @@ impl Process {
         }
     }
 
-    /// Ends it: asks first, and kills it when it does not listen.
-    pub(super) async fn stop(mut self) -> io::Result<ExitStatus> {
+    /// Ends it: asks first, and kills it when it is still there after `grace`.
+    pub(super) async fn stop(mut self, grace: Duration) -> io::Result<ExitStatus> {
         // Not yet waited for, so the id cannot belong to another process.
         let pid = self
             .child
@@ -121,7 +119,7 @@ impl Process {
         if let Some(pid) = pid {
             kill_process(pid, Signal::TERM)?;
         }
-        match timeout(GRACE, self.child.wait()).await {
+        match timeout(grace, self.child.wait()).await {
             Ok(status) => status,
             Err(_) => {
                 tracing::warn!(pid = self.pid, "Envoy does not end by itself; killing it");
@@ -192,12 +190,48 @@ fn level(line: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::os::unix::process::ExitStatusExt;
+
     use super::*;
+
+    fn shell(script: &str) -> CommandLine {
+        CommandLine {
+            program: "sh".into(),
+            args: vec!["-c".into(), script.into()],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_that_does_not_listen_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let trapped = folder.path().join("trapped");
+        let script = format!(
+            "trap '' TERM; : > {}; while :; do sleep 0.05; done",
+            trapped.display()
+        );
+        let line = shell(&script).bound_to_parent().await;
+        let process = Process::start(&line).await.unwrap();
+        while !trapped.exists() {
+            tokio::task::yield_now().await;
+        }
+        let status = process.stop(Duration::from_millis(100)).await.unwrap();
+        assert_eq!(status.signal(), Some(9));
+    }
+
+    #[tokio::test]
+    async fn last_words_are_kept() {
+        let mut process = Process::start(&shell("echo one >&2; echo two >&2; exit 3"))
+            .await
+            .unwrap();
+        assert_eq!(process.ended().await.unwrap().code(), Some(3));
+        assert_eq!(process.last_words().await, "two");
+    }
 
     #[test]
     fn the_level_of_a_line_is_found() {
-        let line =
-            "[2026-01-02 03:04:05.678][12][warning][config] [source/x.cc:1] gRPC [stream] closed";
+        let line = "[2026-01-02 03:04:05.678][12][warning][config] [source/x.cc:1] gRPC [a] closed";
         assert_eq!(level(line), "warning");
         assert_eq!(level("no brackets"), "");
         assert_eq!(level(""), "");

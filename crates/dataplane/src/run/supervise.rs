@@ -1,9 +1,11 @@
 //! Keeping an Envoy up, and ending it well.
 
-use std::{convert::Infallible, ffi::OsString, future, io, process::ExitStatus, time::Duration};
+use std::{convert::Infallible, ffi::OsString, future, io, time::Duration};
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -11,16 +13,14 @@ use super::{
     admin::Admin,
     drain::drain,
     folder::Folder,
+    patience::{PATIENCE, Patience},
     process::{CommandLine, Process},
 };
 
 /// How often a starting Envoy is asked whether it serves.
 const READY_BEAT: Duration = Duration::from_millis(50);
-/// Pauses before a restart.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
-/// So many Envoys may end before one has served.
-const PATIENCE: u32 = 5;
+/// How long Envoy may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs Envoys, one after the other, until cancelled.
 pub(super) async fn supervise(
@@ -35,36 +35,37 @@ pub(super) async fn supervise(
         path: config.envoy.path.clone(),
         reason: error.to_string(),
     };
-    let (mut in_vain, mut pauses) = (0, pauses());
+    let mut patience = Patience::default();
     loop {
         phase.send_replace(Phase::Starting);
         let mut process = Process::start(&line).await.map_err(cannot_start)?;
-        tracing::info!(pid = process.pid(), "Envoy started");
-        let pid = process.pid();
+        let (pid, start) = (process.pid(), Instant::now());
+        tracing::info!(pid, "Envoy started");
         let status = tokio::select! {
-            status = process.ended() => status,
+            status = process.ended() => status.map_err(cannot_start)?.to_string(),
             () = cancel.cancelled() => {
                 return stop(process, &admin, config.drain_time, phase).await.map_err(cannot_start);
             }
             never = announce(&admin, pid, phase) => match never {},
         };
-        let status = status.map_or_else(|error| error.to_string(), describe);
         let last_words = process.last_words().await;
-        if matches!(*phase.borrow(), Phase::Live { .. }) {
-            (in_vain, pauses) = (0, self::pauses());
-        } else {
-            in_vain += 1;
-        }
-        tracing::error!(status, last_words, "Envoy ended; starting it again");
-        if in_vain >= PATIENCE {
+        let served = matches!(*phase.borrow(), Phase::Live { .. });
+        let Some(pause) = patience.pause(served, start.elapsed()) else {
             return Err(RunError::KeepsEnding {
-                times: in_vain,
+                times: PATIENCE,
                 status,
                 last_words,
             });
-        }
+        };
+        tracing::error!(
+            pid,
+            status,
+            last_words,
+            ?pause,
+            "Envoy ended; starting it again"
+        );
         tokio::select! {
-            () = sleep(pauses.next().unwrap_or(LAST_PAUSE)) => (),
+            () = sleep(pause) => (),
             () = cancel.cancelled() => return Ok(()),
         }
     }
@@ -88,8 +89,8 @@ async fn stop(
             }
         }
     }
-    let status = process.stop().await?;
-    tracing::info!(status = describe(status), "Envoy ended");
+    let status = process.stop(GRACE).await?;
+    tracing::info!(%status, "Envoy ended");
     Ok(())
 }
 
@@ -107,40 +108,23 @@ async fn announce(admin: &Admin, pid: u32, phase: &watch::Sender<Phase>) -> Infa
 }
 
 fn command_line(config: &RunConfig, folder: &Folder) -> CommandLine {
-    let drain_seconds = config.drain_time.as_secs().max(1).to_string();
     let mut args: Vec<OsString> = vec!["--config-path".into(), folder.config().into()];
-    args.extend(
-        [
-            "--drain-time-s",
-            &drain_seconds,
-            "--drain-strategy",
-            "immediate",
-        ]
-        .map(Into::into),
+    let mut option = |name: &str, value: String| args.extend([name.into(), value.into()]);
+    option("--log-level", config.log_level.clone());
+    option(
+        "--drain-time-s",
+        config.drain_time.as_secs().max(1).to_string(),
     );
+    option("--drain-strategy", "immediate".to_owned());
+    if let Some(workers) = config.concurrency {
+        option("--concurrency", workers.to_string());
+    } else {
+        args.push("--cpuset-threads".into());
+    }
     // Without hot restart many Envoys run on one machine and need no id each.
     args.push("--disable-hot-restart".into());
-    args.extend(["--log-level", &config.log_level].map(Into::into));
-    match config.concurrency {
-        Some(workers) => args.extend(["--concurrency", &workers.to_string()].map(Into::into)),
-        None => args.push("--cpuset-threads".into()),
-    }
     CommandLine {
         program: config.envoy.path.clone().into(),
         args,
     }
-}
-
-fn pauses() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(FIRST_PAUSE)
-        .with_max_delay(LAST_PAUSE)
-        .with_jitter()
-        .without_max_times()
-        .build()
-}
-
-/// `exit status: 1` or `signal: 9 (SIGKILL)`.
-fn describe(status: ExitStatus) -> String {
-    status.to_string()
 }
