@@ -7,7 +7,7 @@
 use std::{env, fs, path::Path, sync::LazyLock, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use portolan_dataplane::bootstrap::{Request, Settings, render};
+use portolan_dataplane::bootstrap::{BootstrapError, Request, Settings, render};
 use portolan_identity::ca::Authority;
 use serde_json::{Value, json};
 
@@ -18,7 +18,8 @@ static CERTIFICATES: LazyLock<[String; 2]> = LazyLock::new(|| {
     let leaf = authority
         .issue("x", &["x".to_owned()], Duration::from_secs(60))
         .unwrap();
-    [authority.cert_pem().to_owned(), leaf.cert_pem]
+    let alone = leaf.cert_pem.strip_suffix(authority.cert_pem()).unwrap();
+    [authority.cert_pem().to_owned(), alone.to_owned()]
 });
 
 fn settings() -> Settings {
@@ -155,6 +156,28 @@ fn refusals_say_what_to_do() {
     }
     let error = render(&request("gateway"), &settings(), "").unwrap_err();
     assert!(error.to_string().contains("https://HOST:PORT"), "{error}");
+}
+
+#[test]
+fn a_control_plane_with_a_certificate_from_outside_leaves_trust_to_the_machine() {
+    let settings = Settings {
+        ca_pem: CERTIFICATES[1].clone(),
+        ..settings()
+    };
+    let trusted_ca = |request: &Request| {
+        let answer = render(request, &settings, "localhost:5678")?;
+        let config: Value = serde_norway::from_str(&answer.yaml).unwrap();
+        let secret = &config["staticResources"]["secrets"][0];
+        Ok::<_, BootstrapError>(secret["validationContext"]["trustedCa"].clone())
+    };
+    let mut request = request("gateway");
+    let file = json!({ "filename": "/etc/ssl/certs/ca-certificates.crt" });
+    assert_eq!(trusted_ca(&request).unwrap(), file);
+    request.system_ca_path = String::new();
+    assert!(matches!(
+        trusted_ca(&request),
+        Err(BootstrapError::NotAuthority)
+    ));
 }
 
 #[test]

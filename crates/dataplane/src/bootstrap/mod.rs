@@ -228,20 +228,21 @@ enum Trust {
     File(String),
 }
 
-/// The data plane's own CA goes first, then the control plane's, then those of the machine.
+/// The data plane's own CA goes first, then the control plane's, then those of the machine. A control
+/// plane whose certificate comes from outside may know its chain alone, which verifies nothing.
 fn trust(request: &Request, settings: &Settings) -> Result<Trust, BootstrapError> {
-    let pem = [&request.ca_cert, &settings.ca_pem]
-        .into_iter()
-        .find(|pem| !pem.trim().is_empty());
-    match pem {
-        Some(pem) => match ca::is_authority(pem) {
-            Some(true) => Ok(Trust::Inline(pem.clone())),
-            Some(false) => Err(BootstrapError::NotAuthority),
-            None => Err(BootstrapError::NoAuthority),
-        },
-        None if !request.system_ca_path.is_empty() => {
+    let usable = |pem: &str| match ca::is_authority(pem) {
+        Some(true) => Ok(Trust::Inline(pem.to_owned())),
+        Some(false) => Err(BootstrapError::NotAuthority),
+        None => Err(BootstrapError::NoAuthority),
+    };
+    if !request.ca_cert.trim().is_empty() {
+        return usable(&request.ca_cert);
+    }
+    match usable(&settings.ca_pem) {
+        Err(_) if !request.system_ca_path.is_empty() => {
             Ok(Trust::File(request.system_ca_path.clone()))
         }
-        None => Err(BootstrapError::NoAuthority),
+        outcome => outcome,
     }
 }

@@ -79,17 +79,23 @@ pub(super) fn check_authority(pem: &str, public_key: &[u8]) -> Result<(), String
 }
 
 pub(super) fn is_authority(pem: &str) -> Option<bool> {
-    let der = first(pem)?;
-    let (_, certificate) = X509Certificate::from_der(&der).ok()?;
-    let constraints =
-        certificate
-            .extensions()
-            .iter()
-            .find_map(|extension| match extension.parsed_extension() {
-                ParsedExtension::BasicConstraints(constraints) => Some(constraints.ca),
-                _ => None,
-            });
-    Some(constraints.unwrap_or(true))
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    let certificates = read.ok().filter(|certificates| !certificates.is_empty())?;
+    let mut any = false;
+    for der in &certificates {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        any |= may_sign(&certificate);
+    }
+    Some(any)
+}
+
+fn may_sign(certificate: &X509Certificate<'_>) -> bool {
+    let mut extensions = certificate.extensions().iter();
+    let constraints = extensions.find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::BasicConstraints(constraints) => Some(constraints.ca),
+        _ => None,
+    });
+    constraints.unwrap_or(true)
 }
 
 fn first(pem: &str) -> Option<CertificateDer<'static>> {

@@ -181,8 +181,8 @@ impl std::fmt::Debug for Authority {
     }
 }
 
-/// Whether a PEM certificate may sign others; `None` when it cannot be read. A certificate without
-/// basic constraints counts as an authority, as it does for Envoy.
+/// Whether one of the certificates in `pem` may sign others; `None` when they cannot be read. A
+/// certificate without basic constraints counts as an authority, as it does for Envoy.
 pub fn is_authority(pem: &str) -> Option<bool> {
     certificate::is_authority(pem)
 }

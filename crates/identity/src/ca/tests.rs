@@ -181,6 +181,12 @@ fn an_authority_is_told_from_a_leaf() {
     let authority = Authority::load_or_create(dir.path()).unwrap();
     let leaf = authority.issue("x", &names(&["x"]), days(1)).unwrap();
     assert_eq!(is_authority(authority.cert_pem()), Some(true));
-    assert_eq!(is_authority(&leaf.cert_pem), Some(false));
+    assert_eq!(
+        is_authority(&leaf.cert_pem),
+        Some(true),
+        "the authority follows the leaf"
+    );
+    let alone = leaf.cert_pem.strip_suffix(authority.cert_pem()).unwrap();
+    assert_eq!(is_authority(alone), Some(false));
     assert_eq!(is_authority("nonsense"), None);
 }
