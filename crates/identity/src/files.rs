@@ -79,7 +79,7 @@ pub fn write(path: &Path, contents: &str, access: Access) -> Result<(), FileErro
     sync_dir(path).map_err(error())
 }
 
-/// Like [`write`], but keeps a file that is there already. Tells whether it was written.
+/// Like [`write()`], but keeps a file that is there already. Tells whether it was written.
 ///
 /// # Errors
 /// When the folder of `path` does not take it.
