@@ -1,0 +1,20 @@
+//! What one gateway instance gets.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{envoy::Encoded, fault::Fault};
+
+/// Resources of one type by name, shared while they do not change.
+pub type Resources = Arc<BTreeMap<Arc<str>, Encoded>>;
+
+/// The configuration of one gateway instance, immutable.
+#[derive(Clone, Debug, Default)]
+pub struct Compiled {
+    /// Name of the MeshGateway that it comes from; nothing if none selects the instance.
+    pub gateway: Option<Arc<str>>,
+    /// Resources by type URL. Every type that a gateway is ever given is there, if only empty, so that
+    /// a proxy that asks for it gets an answer.
+    pub resources: BTreeMap<&'static str, Resources>,
+    /// What had to be left out, ordered.
+    pub faults: Arc<[Fault]>,
+}

@@ -1,0 +1,92 @@
+//! The cluster for one destination behind one listener.
+
+use std::collections::HashMap;
+
+use envoy_types::pb::envoy::{
+    config::{
+        cluster::v3::{
+            CircuitBreakers, Cluster,
+            circuit_breakers::Thresholds,
+            cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig},
+        },
+        core::v3::{
+            Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions as CommonOptions,
+        },
+    },
+    extensions::upstreams::http::v3::{
+        HttpProtocolOptions,
+        http_protocol_options::{
+            ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
+        },
+    },
+};
+
+use super::{Encoded, ads, any, defaults, duration, number};
+
+const HTTP_PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+/// The cluster of this name, whose endpoints come by EDS.
+pub(crate) fn cluster(name: &str, http2: bool) -> Encoded {
+    let options = any(
+        "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        &protocol_options(http2),
+    );
+    Encoded::of(&Cluster {
+        name: name.to_owned(),
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into())),
+        eds_cluster_config: Some(EdsClusterConfig {
+            eds_config: ads(),
+            ..EdsClusterConfig::default()
+        }),
+        connect_timeout: duration(defaults::CONNECT),
+        per_connection_buffer_limit_bytes: number(defaults::CONNECTION_BUFFER),
+        circuit_breakers: Some(CircuitBreakers {
+            thresholds: vec![thresholds()],
+            ..CircuitBreakers::default()
+        }),
+        typed_extension_protocol_options: HashMap::from([(
+            HTTP_PROTOCOL_OPTIONS.to_owned(),
+            options,
+        )]),
+        ..Cluster::default()
+    })
+}
+
+fn thresholds() -> Thresholds {
+    Thresholds {
+        max_connections: number(defaults::BACKEND_LIMIT),
+        max_pending_requests: number(defaults::BACKEND_LIMIT),
+        max_requests: number(defaults::BACKEND_LIMIT),
+        max_retries: number(defaults::BACKEND_RETRIES),
+        track_remaining: true,
+        ..Thresholds::default()
+    }
+}
+
+fn protocol_options(http2: bool) -> HttpProtocolOptions {
+    let protocol = if http2 {
+        ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions {
+            // Small windows: one slow client must not fill the gateway's memory.
+            initial_stream_window_size: number(defaults::HTTP2_STREAM_WINDOW),
+            initial_connection_window_size: number(defaults::HTTP2_CONNECTION_WINDOW),
+            ..Http2ProtocolOptions::default()
+        })
+    } else {
+        ProtocolConfig::HttpProtocolOptions(Http1ProtocolOptions::default())
+    };
+    HttpProtocolOptions {
+        common_http_protocol_options: Some(CommonOptions {
+            idle_timeout: duration(defaults::BACKEND_IDLE),
+            // Written out as "no limit", for both have a default elsewhere in Envoy.
+            max_connection_duration: duration(std::time::Duration::ZERO),
+            max_stream_duration: duration(std::time::Duration::ZERO),
+            ..CommonOptions::default()
+        }),
+        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(
+            ExplicitHttpConfig {
+                protocol_config: Some(protocol),
+            },
+        )),
+        ..HttpProtocolOptions::default()
+    }
+}

@@ -1,0 +1,78 @@
+//! Values of the generated configuration that no resource sets, each with its reason. They are those
+//! of Kuma 2.14 with the default policies of a new mesh, so that moving over changes nothing.
+
+use std::time::Duration;
+
+/// What the gateway calls itself in the `server` header.
+pub(super) const SERVER_NAME: &str = "Portolan";
+
+/// Body of a virtual host without routes, so that a person sees that the host exists and what it lacks.
+pub(super) const NO_ROUTES: &str =
+    "This is a Portolan MeshGateway. No routes match this MeshGateway!\n";
+
+/// Bytes that Envoy buffers per connection, on both sides. An edge proxy has many connections from
+/// people whom it does not know, so far below Envoy's 1 MiB.
+pub(super) const CONNECTION_BUFFER: u32 = 32 * 1024;
+
+/// How long a client's connection may stay without requests: long enough for a browser's keep-alive.
+pub(super) const CLIENT_IDLE: Duration = Duration::from_secs(300);
+
+/// How long a request may stay without a byte in either direction, against clients that hold streams.
+pub(super) const STREAM_IDLE: Duration = Duration::from_secs(5);
+
+/// How long a client may take for its headers, against those that send them byte by byte.
+pub(super) const REQUEST_HEADERS: Duration = Duration::from_millis(500);
+
+/// Requests at a time on one HTTP/2 connection: Envoy's advice for the edge.
+pub(super) const HTTP2_STREAMS: u32 = 100;
+
+/// Flow-control window of one HTTP/2 stream: Envoy's advice for the edge.
+pub(super) const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
+
+/// Flow-control window of one HTTP/2 connection: Envoy's advice for the edge.
+pub(super) const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Addresses that count as inside, so that `x-envoy-internal` is not set for clients from elsewhere.
+pub(super) const INTERNAL_ADDRESSES: [(&str, u32); 7] = [
+    ("10.0.0.0", 8),
+    ("192.168.0.0", 16),
+    ("172.16.0.0", 12),
+    ("fc00::", 7),
+    ("fd00::", 8),
+    ("127.0.0.1", 32),
+    ("::1", 128),
+];
+
+/// How long a backend may take for its whole answer.
+pub(super) const REQUEST: Duration = Duration::from_secs(15);
+
+/// What is tried again: failures before a backend has begun to answer, and answers that say so.
+pub(super) const RETRY_ON: &str = "gateway-error,connect-failure,refused-stream";
+
+/// How often it is tried again.
+pub(super) const RETRIES: u32 = 5;
+
+/// How long one try may take. Above [`REQUEST`], so that alone it never ends a request.
+pub(super) const RETRY_TRY: Duration = Duration::from_secs(16);
+
+/// The first wait before trying again.
+pub(super) const RETRY_BACK_OFF: Duration = Duration::from_millis(25);
+
+/// The longest wait before trying again.
+pub(super) const RETRY_BACK_OFF_MOST: Duration = Duration::from_millis(250);
+
+/// How long connecting to an instance may take.
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long a connection to an instance may stay without requests.
+pub(super) const BACKEND_IDLE: Duration = Duration::from_secs(3600);
+
+/// Connections, waiting requests and requests that one cluster may have at a time: Envoy's own
+/// default, written out so that they can be seen.
+pub(super) const BACKEND_LIMIT: u32 = 1024;
+
+/// Retries that one cluster may have at a time: Envoy's own default, written out so that it can be seen.
+pub(super) const BACKEND_RETRIES: u32 = 3;
+
+/// The header that tells a member's sidecar where a request comes from, for its rate limits and faults.
+pub(super) const TAGS_HEADER: &str = "x-kuma-tags";

@@ -1,0 +1,213 @@
+//! The route table of a port: virtual hosts, and in each of them the routes as they are laid out.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use envoy_types::pb::{
+    envoy::{
+        config::{
+            core::v3::{
+                DataSource, HeaderValue, HeaderValueOption, data_source::Specifier,
+                header_value_option::HeaderAppendAction,
+            },
+            route::v3::{
+                DirectResponseAction, RetryPolicy, Route as EnvoyRoute, RouteConfiguration,
+                RouteMatch as EnvoyMatch, VirtualHost, retry_policy::RetryBackOff, route,
+                route_match::PathSpecifier,
+            },
+        },
+        r#type::matcher::v3::HttpRequestHeaderMatchInput,
+    },
+    xds::core::v3::TypedExtensionConfig,
+};
+use portolan_model::tags::Tags;
+use prost::Message as _;
+
+use super::{Encoded, any, boolean, defaults, duration, number, route as routes, wire::Message};
+use crate::{
+    layout::{self, Layout, Tree},
+    plan::{
+        gateway::Port,
+        hosts::Host,
+        table::{Route, RouteTable},
+    },
+};
+
+/// `RouteConfiguration.virtual_hosts`
+const VIRTUAL_HOSTS: u32 = 2;
+/// `VirtualHost.routes`
+const ROUTES: u32 = 3;
+/// `VirtualHost.matcher`
+const MATCHER: u32 = 21;
+/// `xds.type.matcher.v3.Matcher.matcher_tree`
+const MATCHER_TREE: u32 = 2;
+/// `xds.type.matcher.v3.Matcher.on_no_match`
+const ON_NO_MATCH: u32 = 3;
+/// `Matcher.MatcherTree.input`
+const INPUT: u32 = 1;
+/// `Matcher.MatcherTree.prefix_match_map`
+const PREFIX_MATCH_MAP: u32 = 3;
+/// `Matcher.MatcherTree.MatchMap.map`
+const MAP: u32 = 1;
+/// Key of every protobuf map entry.
+const KEY: u32 = 1;
+/// Value of every protobuf map entry.
+const VALUE: u32 = 2;
+/// `Matcher.OnMatch.action`
+const ACTION: u32 = 2;
+/// `TypedExtensionConfig.name`
+const NAME: u32 = 1;
+/// `TypedExtensionConfig.typed_config`
+const TYPED_CONFIG: u32 = 2;
+/// `google.protobuf.Any.type_url`
+const TYPE_URL: u32 = 1;
+/// `google.protobuf.Any.value`
+const ANY_VALUE: u32 = 2;
+/// `RouteList.routes`
+const LIST_ROUTES: u32 = 1;
+
+/// Type of a leaf.
+const ROUTE_LIST: &str = "type.googleapis.com/envoy.config.route.v3.RouteList";
+/// What the tree looks at.
+const HEADER_INPUT: &str = "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput";
+
+/// The name of a port's route table.
+pub(crate) fn route_configuration_name(port: &Port) -> Arc<str> {
+    format!("{}:*", port.name).into()
+}
+
+/// The route table of a port, for gateway instances with these gateway tags.
+pub(crate) fn route_configuration(table: &RouteTable, gateway_tags: &Tags) -> Encoded {
+    let frame = RouteConfiguration {
+        name: route_configuration_name(table.port()).to_string(),
+        // What clients send under this name is replaced. Envoy applies what stands here after what a
+        // route or cluster says, so removing it here, as Kuma does, would take our own value too.
+        request_headers_to_add: vec![HeaderValueOption {
+            header: Some(HeaderValue {
+                key: defaults::TAGS_HEADER.to_owned(),
+                value: tags_header(gateway_tags),
+                ..HeaderValue::default()
+            }),
+            append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
+            ..HeaderValueOption::default()
+        }],
+        // Clusters come on a stream of their own; a route may be there first.
+        validate_clusters: boolean(false),
+        ignore_port_in_host_matching: true,
+        ..RouteConfiguration::default()
+    };
+    let mut message = Message::default().fields(frame.encode_to_vec());
+    for (host, routes) in table.hosts() {
+        message.push_message(VIRTUAL_HOSTS, virtual_host(host, routes));
+    }
+    Encoded::new(message.encode())
+}
+
+/// `&kuma.io/service=edge&&kuma.io/zone=east&`, with `%` doubled because Envoy fills in commands.
+fn tags_header(tags: &Tags) -> String {
+    let pairs = tags.iter().map(|(name, value)| format!("&{name}={value}&"));
+    pairs.collect::<String>().replace('%', "%%")
+}
+
+fn virtual_host(host: &Host, routes: &[Arc<Route>]) -> Message {
+    let frame = VirtualHost {
+        name: host.name.to_string(),
+        domains: vec![host.name.to_string()],
+        // Here instead of on each route, which keeps a large table a third smaller.
+        retry_policy: Some(retry_policy()),
+        ..VirtualHost::default()
+    };
+    let message = Message::default().fields(frame.encode_to_vec());
+    if routes.is_empty() {
+        return message.field(ROUTES, no_routes());
+    }
+    let matching: Vec<_> = routes.iter().map(|route| &route.entry.matching).collect();
+    match layout::arrange(&matching) {
+        Layout::List => list(message, ROUTES, routes),
+        Layout::Tree(tree) => message.message(MATCHER, matcher(&tree, routes)),
+    }
+}
+
+fn list<'a>(
+    mut message: Message,
+    field: u32,
+    routes: impl IntoIterator<Item = &'a Arc<Route>>,
+) -> Message {
+    for route in routes {
+        message.push(field, routes::encoded(route).clone());
+    }
+    message
+}
+
+fn matcher(tree: &Tree, routes: &[Arc<Route>]) -> Message {
+    let input = HttpRequestHeaderMatchInput {
+        header_name: ":path".to_owned(),
+    };
+    let input = TypedExtensionConfig {
+        name: "path".to_owned(),
+        typed_config: Some(any(HEADER_INPUT, &input)),
+    };
+    let mut map = Message::default();
+    for leaf in &tree.leaves {
+        let entry = Message::default()
+            .field(KEY, leaf.key.clone())
+            .message(VALUE, on_match(&leaf.routes, routes));
+        map.push_message(MAP, entry);
+    }
+    let matcher_tree = Message::default()
+        .field(INPUT, input.encode_to_vec())
+        .message(PREFIX_MATCH_MAP, map);
+    Message::default()
+        .message(MATCHER_TREE, matcher_tree)
+        .message(ON_NO_MATCH, on_match(&tree.default, routes))
+}
+
+/// A leaf: the list of these routes.
+fn on_match(leaf: &[usize], routes: &[Arc<Route>]) -> Message {
+    let routes = list(
+        Message::default(),
+        LIST_ROUTES,
+        leaf.iter().map(|position| &routes[*position]),
+    );
+    let any = Message::default()
+        .field(TYPE_URL, Bytes::from_static(ROUTE_LIST.as_bytes()))
+        .message(ANY_VALUE, routes);
+    let action = Message::default()
+        .field(NAME, Bytes::from_static(b"routes"))
+        .message(TYPED_CONFIG, any);
+    Message::default().message(ACTION, action)
+}
+
+fn retry_policy() -> RetryPolicy {
+    RetryPolicy {
+        retry_on: defaults::RETRY_ON.to_owned(),
+        num_retries: number(defaults::RETRIES),
+        per_try_timeout: duration(defaults::RETRY_TRY),
+        retry_back_off: Some(RetryBackOff {
+            base_interval: duration(defaults::RETRY_BACK_OFF),
+            max_interval: duration(defaults::RETRY_BACK_OFF_MOST),
+        }),
+        ..RetryPolicy::default()
+    }
+}
+
+fn no_routes() -> Vec<u8> {
+    let answer = DirectResponseAction {
+        status: 404,
+        body: Some(DataSource {
+            specifier: Some(Specifier::InlineString(defaults::NO_ROUTES.to_owned())),
+            ..DataSource::default()
+        }),
+        ..DirectResponseAction::default()
+    };
+    let everything = EnvoyMatch {
+        path_specifier: Some(PathSpecifier::Prefix("/".to_owned())),
+        ..EnvoyMatch::default()
+    };
+    EnvoyRoute {
+        r#match: Some(everything),
+        action: Some(route::Action::DirectResponse(answer)),
+        ..EnvoyRoute::default()
+    }
+    .encode_to_vec()
+}

@@ -1,0 +1,91 @@
+//! What could not be compiled, and why: the part is left out, everything else goes on.
+
+use portolan_model::ResourceKey;
+
+/// One part of one resource that is not in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("{resource}: {field}: {reason}")]
+pub struct Fault {
+    /// The resource that has the part.
+    pub resource: ResourceKey,
+    /// Path of the part, as in `conf.http.rules[0].matches[1].path`.
+    pub field: String,
+    /// Why it was left out.
+    pub reason: Reason,
+}
+
+/// Why a part was left out. Validation refuses most of these when they are written; they still come
+/// in by sync from a control plane that accepts them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Reason {
+    /// The stored spec is not the message of its kind.
+    #[error("the spec cannot be read ({0}); write the resource again")]
+    UnreadableSpec(String),
+    /// No generator for this protocol.
+    #[error("listeners of protocol {0} are not served; use HTTP")]
+    UnsupportedProtocol(&'static str),
+    /// A `crossMesh` listener must not be served without the mesh's mTLS.
+    #[error("crossMesh listeners are not served; leave crossMesh out to serve this mesh alone")]
+    CrossMesh,
+    /// Not a port.
+    #[error("{0} is not a port; use one between 1 and 65535")]
+    Port(u32),
+    /// Two listeners of one port must speak the same protocol.
+    #[error("port {0} already serves another protocol; use another port")]
+    PortConflict(u16),
+    /// Two listeners of one port must differ in hostname.
+    #[error("port {0} already has a listener for this hostname; remove one of them")]
+    DuplicateHostname(u16),
+    /// Not a hostname.
+    #[error("{0:?} is not a hostname; use a name, *.name or *")]
+    Hostname(String),
+    /// Envoy takes addresses, not names.
+    #[error("{0:?} is not an IP address; give the address itself")]
+    Address(String),
+    /// The path cannot be the path of any request.
+    #[error("{0:?} matches no path; paths begin with / and have neither ? nor #")]
+    Path(String),
+    /// Not a regular expression of RE2.
+    #[error("{pattern:?} is not an RE2 regular expression: {problem}")]
+    Regex {
+        /// The expression.
+        pattern: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Not the name of a header that may be used here.
+    #[error("{0:?} cannot be used as a header name here")]
+    HeaderName(String),
+    /// Not the value of a header.
+    #[error(
+        "{0:?} cannot be a header's value; control characters and a lone % (write %%) are not allowed"
+    )]
+    HeaderValue(String),
+    /// Not the name of a query parameter.
+    #[error("a query parameter needs a name of at most 1024 bytes")]
+    QueryName,
+    /// A filter without content, or of a kind that is not known here.
+    #[error("the filter says nothing; remove it or fill it in")]
+    EmptyFilter,
+    /// A redirect answers by itself, so nothing else can be done with the request.
+    #[error("a redirect excludes other filters and backends; keep one of them")]
+    RedirectWithOthers,
+    /// Status of a redirect.
+    #[error("{0} is not a redirect; use 301, 302, 303, 307 or 308")]
+    RedirectStatus(u32),
+    /// Prefix rewriting needs a prefix to rewrite.
+    #[error("replacePrefixMatch needs a match of kind PREFIX")]
+    RewriteWithoutPrefix,
+    /// A rule must send its requests somewhere.
+    #[error("the rule has neither backends nor a redirect")]
+    NoBackends,
+    /// A destination without `kuma.io/service`.
+    #[error("the destination has no kuma.io/service")]
+    NoService,
+    /// Several backends that all weigh nothing.
+    #[error("all weights are 0; give at least one backend a weight")]
+    NoWeight,
+    /// Envoy adds the weights in 32 bits.
+    #[error("the weights add up to more than {}", u32::MAX)]
+    TooMuchWeight,
+}

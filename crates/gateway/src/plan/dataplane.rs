@@ -1,0 +1,146 @@
+//! What a Dataplane is to gateways: one of their instances, or an instance of services behind them.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use portolan_model::{
+    Labels, Resource, labels,
+    tags::{PROTOCOL, SERVICE, Tags, ZONE},
+};
+use portolan_proto::mesh::{
+    self,
+    dataplane::networking::{Inbound, gateway::GatewayType, inbound::State},
+};
+
+use crate::fault::{Fault, Reason};
+
+/// One Dataplane.
+#[derive(Debug, Default)]
+pub struct Dataplane {
+    /// What it is as a gateway instance, if it is one whose proxy we configure.
+    pub gateway: Option<GatewayInstance>,
+    /// The services that it offers.
+    pub instances: Vec<Arc<Instance>>,
+}
+
+/// A BUILTIN gateway instance. Those that are equal get the same configuration.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GatewayInstance {
+    /// Its gateway tags, `kuma.io/zone` among them.
+    pub tags: Tags,
+    /// The address that its listeners bind to.
+    pub address: String,
+}
+
+/// One instance of a service.
+#[derive(Debug)]
+pub struct Instance {
+    /// Its tags, `kuma.io/zone` among them.
+    pub tags: Tags,
+    /// Where it is reached, or why it cannot be.
+    pub address: Result<SocketAddr, Box<Fault>>,
+    /// Whether it takes requests now.
+    pub healthy: bool,
+    /// The labels of its Dataplane.
+    pub labels: Arc<Labels>,
+}
+
+impl Instance {
+    /// The service that it is an instance of.
+    pub fn service(&self) -> &str {
+        self.tags.get(SERVICE).map_or("", String::as_str)
+    }
+
+    /// Whether it is spoken to in HTTP/2.
+    pub fn speaks_http2(&self) -> bool {
+        self.tags
+            .get(PROTOCOL)
+            .is_some_and(|protocol| is_http2(protocol))
+    }
+}
+
+/// Whether a value of `kuma.io/protocol` is carried by HTTP/2.
+pub fn is_http2(protocol: &str) -> bool {
+    matches!(protocol, "http2" | "grpc")
+}
+
+impl Dataplane {
+    /// Reads a resource of kind Dataplane. One of another zone, or one that cannot be read, is nothing
+    /// to gateways of `zone`.
+    pub fn read(resource: &Resource, zone: &str) -> Self {
+        let elsewhere = resource
+            .labels
+            .get(labels::ZONE)
+            .is_some_and(|label| label != zone);
+        let networking = resource
+            .spec_as::<mesh::Dataplane>()
+            .ok()
+            .and_then(|spec| spec.networking);
+        let Some(networking) = networking.filter(|_| !elsewhere) else {
+            return Self::default();
+        };
+        let gateway = networking
+            .gateway
+            .filter(|gateway| gateway.r#type() == GatewayType::Builtin);
+        let gateway = gateway.map(|gateway| GatewayInstance {
+            tags: in_zone(gateway.tags, zone),
+            address: networking.address.clone(),
+        });
+        let labels = Arc::new(resource.labels.clone());
+        let instances = networking
+            .inbound
+            .into_iter()
+            .enumerate()
+            .map(|(position, inbound)| {
+                // Others reach it where it says; else where it listens.
+                let candidates = [
+                    &networking.advertised_address,
+                    &inbound.address,
+                    &networking.address,
+                ];
+                let host = candidates.into_iter().find(|address| !address.is_empty());
+                let address = socket_address(host.map_or("", String::as_str), inbound.port)
+                    .map_err(|reason| Box::new(fault(resource, position, reason)));
+                Arc::new(Instance {
+                    healthy: is_healthy(&inbound),
+                    tags: in_zone(inbound.tags, zone),
+                    address,
+                    labels: labels.clone(),
+                })
+            });
+        Self {
+            gateway,
+            instances: instances.collect(),
+        }
+    }
+}
+
+/// The zone is ours to say, whatever the author wrote.
+fn in_zone(mut tags: Tags, zone: &str) -> Tags {
+    tags.insert(ZONE.to_owned(), zone.to_owned());
+    tags
+}
+
+fn is_healthy(inbound: &Inbound) -> bool {
+    inbound.state() == State::Ready && inbound.health.as_ref().is_none_or(|health| health.ready)
+}
+
+fn socket_address(host: &str, port: u32) -> Result<SocketAddr, Reason> {
+    let address: IpAddr = host.parse().map_err(|_| Reason::Address(host.to_owned()))?;
+    let port = u16::try_from(port)
+        .ok()
+        .filter(|port| *port != 0)
+        .ok_or(Reason::Port(port))?;
+    Ok(SocketAddr::new(address, port))
+}
+
+fn fault(resource: &Resource, position: usize, reason: Reason) -> Fault {
+    let field = format!("networking.inbound[{position}]");
+    Fault {
+        resource: resource.key.clone(),
+        field,
+        reason,
+    }
+}

@@ -1,0 +1,108 @@
+//! One match of one rule, and the order in which entries are tried.
+
+use std::{cmp::Ordering, sync::Arc};
+
+use jiff::Timestamp;
+use portolan_model::Resource;
+
+use super::{
+    action::Action,
+    matching::{PathMatch, RouteMatch},
+};
+
+/// The MeshGatewayRoute that an entry stands in. Ordered by age, then name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Author {
+    created: Timestamp,
+    display_name: Arc<str>,
+    name: Arc<str>,
+}
+
+impl Author {
+    /// Of a resource.
+    pub fn new(resource: &Resource) -> Self {
+        let name = resource.key.name.clone();
+        let display_name = match resource.display_name() {
+            same if *same == *name => name.clone(),
+            other => other.into(),
+        };
+        Self {
+            created: resource.created,
+            display_name,
+            name,
+        }
+    }
+
+    /// The resource's name in its mesh.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+}
+
+/// One match of one rule.
+///
+/// Entries are ordered as they are tried: EXACT before PREFIX before REGEX, the longer path first,
+/// with method before without, more header conditions first, more query conditions first, then by path.
+/// What still ties is decided by data that is the same everywhere: the older resource, its name, the
+/// position in it.
+#[derive(Debug)]
+pub struct Entry {
+    /// The resource.
+    pub author: Arc<Author>,
+    /// Position of the rule in the resource.
+    pub rule: u32,
+    /// Position of the match in the rule.
+    pub position: u32,
+    /// Position among the entries of the resource, over all its rules.
+    pub index: u32,
+    /// What it asks of a request.
+    pub matching: RouteMatch,
+    /// What it does, shared by all matches of the rule.
+    pub action: Arc<Action>,
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (ours, theirs) = (&self.matching, &other.matching);
+        by_specificity(ours, theirs)
+            .then_with(|| ours.path.text().cmp(theirs.path.text()))
+            .then_with(|| self.author.cmp(&other.author))
+            .then_with(|| self.index.cmp(&other.index))
+    }
+}
+
+/// Less means more specific, so tried first.
+fn by_specificity(left: &RouteMatch, right: &RouteMatch) -> Ordering {
+    let key = |matching: &RouteMatch| {
+        (
+            rank(&matching.path),
+            usize::MAX - matching.path.text().len(),
+            matching.method.is_none(),
+            usize::MAX - matching.headers.len(),
+            usize::MAX - matching.query.len(),
+        )
+    };
+    key(left).cmp(&key(right))
+}
+
+fn rank(path: &PathMatch) -> u8 {
+    match path {
+        PathMatch::Exact(_) => 0,
+        PathMatch::Prefix(_) => 1,
+        PathMatch::Regex(_) => 2,
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Entry {}

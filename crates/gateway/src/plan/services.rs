@@ -1,0 +1,64 @@
+//! The instances of each service of a mesh, kept up to date Dataplane by Dataplane.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use portolan_model::tags::{self, PROTOCOL};
+
+use super::{
+    dataplane::{Instance, is_http2},
+    destination::Destination,
+};
+
+/// Position of an instance: its Dataplane's name, then its place in it.
+type Position = (Arc<str>, usize);
+
+/// Instances by service, in the order of their Dataplanes' names.
+#[derive(Debug, Default)]
+pub struct Services {
+    by_name: HashMap<Box<str>, BTreeMap<Position, Arc<Instance>>>,
+}
+
+impl Services {
+    /// Adds the instances of a Dataplane.
+    pub fn insert(&mut self, dataplane: &Arc<str>, instances: &[Arc<Instance>]) {
+        for (position, instance) in instances.iter().enumerate() {
+            let service = self.by_name.entry(instance.service().into()).or_default();
+            service.insert((dataplane.clone(), position), instance.clone());
+        }
+    }
+
+    /// Removes the instances of a Dataplane.
+    pub fn remove(&mut self, dataplane: &Arc<str>, instances: &[Arc<Instance>]) {
+        for (position, instance) in instances.iter().enumerate() {
+            if let Some(service) = self.by_name.get_mut(instance.service()) {
+                service.remove(&(dataplane.clone(), position));
+                if service.is_empty() {
+                    self.by_name.remove(instance.service());
+                }
+            }
+        }
+    }
+
+    /// The instances that carry all tags of a destination, healthy or not.
+    pub fn instances<'a>(
+        &'a self,
+        destination: &'a Destination,
+    ) -> impl Iterator<Item = &'a Arc<Instance>> {
+        let service = self.by_name.get(destination.service());
+        let instances = service.into_iter().flat_map(BTreeMap::values);
+        instances.filter(|instance| tags::matches(destination.tags(), &instance.tags))
+    }
+
+    /// Whether a destination is spoken to in HTTP/2: what it says itself, else what all of its
+    /// instances say. The unhealthy count too, so that the protocol does not change with their health.
+    pub fn speaks_http2(&self, destination: &Destination) -> bool {
+        if let Some(protocol) = destination.tags().get(PROTOCOL) {
+            return is_http2(protocol);
+        }
+        let mut instances = self.instances(destination).peekable();
+        instances.peek().is_some() && instances.all(|instance| instance.speaks_http2())
+    }
+}

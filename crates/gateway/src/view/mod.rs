@@ -1,0 +1,170 @@
+//! What a zone's gateways depend on, kept in indexes change by change, and their configurations.
+
+mod clusters;
+mod group;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use portolan_model::{
+    Resource, ResourceKey,
+    kinds::{DATAPLANE, MESH_GATEWAY, MESH_GATEWAY_ROUTE},
+    tags::Tags,
+};
+
+use crate::{
+    compiled::Compiled,
+    plan::{
+        dataplane::Dataplane,
+        gateway::Gateway,
+        route::{HttpRoute, Shared},
+        services::Services,
+        table::Routes,
+    },
+};
+use group::Group;
+
+/// The resources of a zone as its gateways see them.
+///
+/// [`put`](Self::put) and [`remove`](Self::remove) follow the store's feed; each costs what it changes.
+/// [`compile`](Self::compile) brings a gateway's configuration up to date with what was put since, so
+/// changes that come together are compiled together.
+#[derive(Debug)]
+pub struct ZoneView {
+    zone: Arc<str>,
+    meshes: BTreeMap<Arc<str>, Mesh>,
+}
+
+/// The resources of one mesh.
+#[derive(Debug, Default)]
+struct Mesh {
+    sources: Sources,
+    shared: Shared,
+    dataplanes: BTreeMap<Arc<str>, Dataplane>,
+    /// Gateway instances by their tags: all of one group have the same MeshGateway and routes.
+    groups: BTreeMap<Tags, Group>,
+}
+
+/// What a gateway's configuration is made from.
+#[derive(Debug, Default)]
+struct Sources {
+    gateways: BTreeMap<Arc<str>, Arc<Gateway>>,
+    routes: Routes,
+    services: Services,
+}
+
+impl ZoneView {
+    /// An empty view of this zone.
+    pub fn new(zone: &str) -> Self {
+        Self {
+            zone: zone.into(),
+            meshes: BTreeMap::new(),
+        }
+    }
+
+    /// Takes over a resource that was created or changed. Kinds that gateways do not depend on are
+    /// passed over.
+    pub fn put(&mut self, resource: &Arc<Resource>) {
+        let ResourceKey { kind, mesh, name } = &resource.key;
+        if ![MESH_GATEWAY, MESH_GATEWAY_ROUTE, DATAPLANE].contains(kind) {
+            return;
+        }
+        let mesh = self.meshes.entry(mesh.clone()).or_default();
+        if *kind == MESH_GATEWAY {
+            mesh.set_gateway(name, Some(Gateway::read(resource)));
+        } else if *kind == MESH_GATEWAY_ROUTE {
+            let route = HttpRoute::read(resource, &mut mesh.shared);
+            mesh.set_route(name, route);
+        } else {
+            mesh.set_dataplane(name, Some(Dataplane::read(resource, &self.zone)));
+        }
+    }
+
+    /// Forgets a resource that was deleted.
+    pub fn remove(&mut self, key: &ResourceKey) {
+        let Some(mesh) = self.meshes.get_mut(&key.mesh) else {
+            return;
+        };
+        if key.kind == MESH_GATEWAY {
+            mesh.set_gateway(&key.name, None);
+        } else if key.kind == MESH_GATEWAY_ROUTE {
+            mesh.set_route(&key.name, None);
+        } else if key.kind == DATAPLANE {
+            mesh.set_dataplane(&key.name, None);
+        }
+    }
+
+    /// The configuration of a gateway instance; nothing if there is no BUILTIN gateway Dataplane of
+    /// this key.
+    ///
+    /// The same `Arc` comes back until something changes that it depends on. Instances with equal tags
+    /// and address get the same one; what differs by address alone is shared by all with equal tags.
+    pub fn compile(&mut self, dataplane: &ResourceKey) -> Option<Arc<Compiled>> {
+        let mesh = self.meshes.get_mut(&dataplane.mesh)?;
+        let gateway = mesh.dataplanes.get(&dataplane.name)?.gateway.as_ref()?;
+        let group = mesh.groups.get_mut(&gateway.tags)?;
+        Some(group.compile(&gateway.address, &dataplane.mesh, &mesh.sources, &self.zone))
+    }
+}
+
+impl Mesh {
+    fn set_gateway(&mut self, name: &Arc<str>, gateway: Option<Gateway>) {
+        match gateway {
+            Some(gateway) => self
+                .sources
+                .gateways
+                .insert(name.clone(), Arc::new(gateway)),
+            None => self.sources.gateways.remove(name),
+        };
+        self.groups.values_mut().for_each(Group::gateways_changed);
+    }
+
+    fn set_route(&mut self, name: &Arc<str>, route: Option<HttpRoute>) {
+        match route {
+            Some(route) => self.sources.routes.insert(route),
+            None => {
+                self.sources.routes.remove(name);
+            }
+        }
+        self.groups
+            .values_mut()
+            .for_each(|group| group.route_changed(name));
+    }
+
+    fn set_dataplane(&mut self, name: &Arc<str>, new: Option<Dataplane>) {
+        let old = self.dataplanes.remove(name).unwrap_or_default();
+        let gone = new.is_none();
+        let new = new.unwrap_or_default();
+        self.sources.services.remove(name, &old.instances);
+        self.sources.services.insert(name, &new.instances);
+        let instances = old.instances.iter().chain(&new.instances);
+        let services: BTreeSet<&str> = instances.map(|instance| instance.service()).collect();
+        for group in self.groups.values_mut() {
+            group.services_changed(&services);
+        }
+        if old.gateway != new.gateway {
+            if let Some(gateway) = &old.gateway {
+                self.leave(name, &gateway.tags);
+            }
+            if let Some(gateway) = &new.gateway {
+                let group = self.groups.entry(gateway.tags.clone());
+                let group = group.or_insert_with(|| Group::new(gateway.tags.clone()));
+                group.join(name, &gateway.address);
+            }
+        }
+        if !gone {
+            self.dataplanes.insert(name.clone(), new);
+        }
+    }
+
+    fn leave(&mut self, name: &Arc<str>, tags: &Tags) {
+        if let Some(group) = self.groups.get_mut(tags) {
+            group.leave(name);
+            if group.is_empty() {
+                self.groups.remove(tags);
+            }
+        }
+    }
+}
