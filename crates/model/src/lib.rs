@@ -8,11 +8,15 @@
 //!
 //! A new kind is one module under [`kinds`] and one line in [`kinds::KINDS`].
 
+pub mod hostname;
+pub mod json;
 pub mod key;
 pub mod kind;
 pub mod kinds;
 pub mod labels;
+pub mod naming;
 pub mod resource;
+pub mod tags;
 pub mod validation;
 
 pub use key::ResourceKey;

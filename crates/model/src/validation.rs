@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+/// Longest name of a resource, in bytes.
+const MAX_NAME: usize = 253;
+
 /// One thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
@@ -37,4 +40,28 @@ impl fmt::Display for Violations {
         }
         Ok(())
     }
+}
+
+/// What is wrong with the name of a resource.
+pub fn name(name: &str) -> Violations {
+    let mut violations = Violations::default();
+    if name.is_empty() {
+        violations.add("name", "cannot be empty");
+        return violations;
+    }
+    if name.len() > MAX_NAME {
+        violations.add("name", format!("value length must less or equal {MAX_NAME}"));
+    }
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let ends = |byte: Option<&u8>| byte.is_some_and(|byte| inner(*byte));
+    let bytes = name.as_bytes();
+    let allowed = bytes.iter().all(|byte| inner(*byte) || matches!(byte, b'-' | b'.'));
+    if !(allowed && ends(bytes.first()) && ends(bytes.last())) {
+        violations.add(
+            "name",
+            "invalid characters. A lowercase RFC 1123 subdomain must consist of lower case alphanumeric \
+             characters, '-' or '.', and must start and end with an alphanumeric character",
+        );
+    }
+    violations
 }

@@ -8,9 +8,17 @@
 //! ```
 
 pub mod batch;
+mod engine;
+mod evaluate;
 pub mod index;
+pub mod memory;
+pub mod postgres;
+mod retention;
+mod row;
+pub mod sqlite;
 pub mod store;
 
 pub use batch::{Batch, Committed, Expect, Outcome, Requirement, Watermark, Write};
 pub use index::{Change, Index, Snapshot};
-pub use store::{Store, StoreError};
+pub use retention::Retention;
+pub use store::{OpenError, Store, StoreError};

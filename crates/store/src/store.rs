@@ -55,3 +55,31 @@ pub enum StoreError {
     #[error("the store was lost during commit ({0}); read again to see whether the write is there")]
     Unknown(String),
 }
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process works on the file.
+    #[error(
+        "{} is in use by another process: stop it, or choose another data folder", .0.display()
+    )]
+    InUse(std::path::PathBuf),
+    /// The file cannot be made or read.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The database cannot be reached, or its content cannot be read.
+    #[error("{0}")]
+    Database(String),
+}
+
+impl From<sqlx::Error> for OpenError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.to_string())
+    }
+}
+
+impl From<crate::engine::DiskError> for OpenError {
+    fn from(error: crate::engine::DiskError) -> Self {
+        Self::Database(error.to_string())
+    }
+}

@@ -1,0 +1,54 @@
+//! A resource as REST shows it: meta fields first, then the spec.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::{kind::SpecError, labels, resource::Resource};
+
+/// The resource as JSON, its fields in the order in which Kuma writes them.
+///
+/// # Errors
+/// When the stored spec is not readable, which means that it was written by something else.
+pub fn to_json(resource: &Resource) -> Result<Value, SpecError> {
+    let key = &resource.key;
+    let mut json = Map::new();
+    json.insert("type".to_owned(), key.kind.name().into());
+    if !key.mesh.is_empty() {
+        json.insert("mesh".to_owned(), (*key.mesh).into());
+    }
+    json.insert("name".to_owned(), (*key.name).into());
+    json.insert("creationTime".to_owned(), rfc3339(resource.created).into());
+    json.insert("modificationTime".to_owned(), rfc3339(resource.modified).into());
+    if !resource.labels.is_empty() {
+        let labels = resource.labels.iter();
+        let labels: Map<_, _> =
+            labels.map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+        json.insert("labels".to_owned(), labels.into());
+    }
+    if let Some(kri) = kri(resource) {
+        json.insert("kri".to_owned(), kri.into());
+    }
+    if let Value::Object(spec) = key.kind.spec_to_json(&resource.spec)? {
+        json.extend(spec);
+    }
+    Ok(json.into())
+}
+
+/// Kuma's resource identifier, `kri_SHORT_MESH_ZONE_NAMESPACE_NAME_SECTION`, for kinds that have a short
+/// name. The zone is empty for what was written on the global.
+pub fn kri(resource: &Resource) -> Option<String> {
+    let key = &resource.key;
+    if key.kind.short.is_empty() {
+        return None;
+    }
+    let label = |name: &str| resource.labels.get(name).map(String::as_str).unwrap_or_default();
+    let zone = label(labels::ZONE);
+    let namespace = label("k8s.kuma.io/namespace");
+    let name = resource.display_name();
+    Some(format!("kri_{}_{}_{zone}_{namespace}_{name}_", key.kind.short, key.mesh))
+}
+
+/// As Go prints times: nanoseconds without trailing zeros.
+fn rfc3339(time: Timestamp) -> String {
+    time.to_string()
+}

@@ -1,0 +1,217 @@
+//! The one task that writes: it groups what waits, lets the disk take it in one transaction, publishes
+//! the new snapshot, and only then answers. It also takes over what other replicas wrote.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use portolan_model::Revision;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::{
+    batch::{Batch, Committed},
+    evaluate::evaluate,
+    index::{Change, Index, Snapshot},
+    store::{Store, StoreError},
+};
+
+/// Batches that may wait; more are held back in their callers.
+const QUEUE: usize = 1024;
+/// Most batches of one transaction.
+const GROUP: usize = 512;
+/// How long a caller waits before it is told that the store is not available.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often old changes are compacted.
+const COMPACTION: Duration = Duration::from_secs(60);
+
+/// Where changes are kept.
+#[async_trait]
+pub(crate) trait Disk: Send + 'static {
+    /// Opens a transaction that no other writer can interleave with, and brings `state` up to what is
+    /// committed.
+    async fn begin(&mut self, state: &mut Snapshot) -> Result<(), DiskError>;
+
+    /// Writes the changes and the watermark of `state`, and commits.
+    async fn commit(&mut self, changes: &[Change], state: &Snapshot) -> Result<(), DiskError>;
+
+    /// Ends the transaction without writing.
+    async fn rollback(&mut self) -> Result<(), DiskError>;
+
+    /// Waits until another writer has committed beyond `known`, as far as it tells.
+    async fn news(&mut self, known: Revision);
+
+    /// Takes over what others committed. Connects again if the connection was lost.
+    async fn catch_up(&mut self, state: &mut Snapshot) -> Result<(), DiskError>;
+
+    /// Forgets changes older than the retention.
+    async fn compact(&mut self, state: &Snapshot) -> Result<(), DiskError>;
+}
+
+/// What can happen on the way to a disk.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DiskError {
+    /// Nothing was written.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It is not known whether the transaction was committed.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+impl From<sqlx::Error> for DiskError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+struct Pending {
+    batch: Batch,
+    answer: oneshot::Sender<Result<Committed, StoreError>>,
+}
+
+/// The front of a store: callers queue here.
+pub(crate) struct Queued {
+    index: Arc<Index>,
+    queue: mpsc::Sender<Pending>,
+}
+
+#[async_trait]
+impl Store for Queued {
+    async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let stopped = || StoreError::Unavailable("the control plane is stopping".to_owned());
+        let waiting = self.queue.send_timeout(Pending { batch, answer }, PATIENCE).await;
+        waiting.map_err(|_| StoreError::Unavailable("too many writes are waiting".to_owned()))?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+}
+
+/// Starts the writer over a disk whose content is `state`.
+pub(crate) fn start(disk: impl Disk, state: Snapshot, cancel: CancellationToken) -> Arc<dyn Store> {
+    let index = Index::new(state.clone());
+    let (queue, waiting) = mpsc::channel(QUEUE);
+    let writer = Writer { disk, state, index: Arc::clone(&index) };
+    tokio::spawn(writer.run(waiting, cancel));
+    Arc::new(Queued { index, queue })
+}
+
+struct Writer<D> {
+    disk: D,
+    state: Snapshot,
+    index: Arc<Index>,
+}
+
+impl<D: Disk> Writer<D> {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Pending>, cancel: CancellationToken) {
+        let mut compaction = tokio::time::interval(COMPACTION);
+        compaction.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        compaction.tick().await;
+        let mut group = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                count = waiting.recv_many(&mut group, GROUP) => {
+                    if count == 0 {
+                        return;
+                    }
+                    self.write(group.drain(..)).await;
+                }
+                () = self.disk.news(self.state.revision()) => self.catch_up().await,
+                _ = compaction.tick() => self.compact().await,
+            }
+        }
+        // What is queued when the order to stop comes was promised nothing; its callers are told.
+        waiting.close();
+        while waiting.recv().await.is_some() {}
+    }
+
+    async fn catch_up(&mut self) {
+        let mut state = self.state.clone();
+        match self.disk.catch_up(&mut state).await {
+            Ok(()) => self.publish(state),
+            Err(error) => debug!(%error, "the database is away"),
+        }
+    }
+
+    async fn compact(&mut self) {
+        if let Err(error) = self.disk.compact(&self.state).await {
+            warn!(%error, "old changes were not compacted; trying again later");
+        }
+    }
+
+    async fn write(&mut self, group: impl Iterator<Item = Pending>) {
+        let (answers, outcome) = self.transact(group).await;
+        match outcome {
+            Ok(state) => {
+                self.publish(state);
+                for (answer, result) in answers {
+                    // A caller that has gone away does not want to know.
+                    let _ = answer.send(result);
+                }
+            }
+            Err(error) => {
+                warn!(%error, writes = answers.len(), "writes failed");
+                for (answer, result) in answers {
+                    let _ = answer.send(result.and(Err(StoreError::from(&error))));
+                }
+            }
+        }
+    }
+
+    async fn transact(
+        &mut self,
+        group: impl Iterator<Item = Pending>,
+    ) -> (Vec<Answer>, Result<Snapshot, DiskError>) {
+        let mut state = self.state.clone();
+        if let Err(error) = self.disk.begin(&mut state).await {
+            let unavailable = || Err(StoreError::from(&error));
+            let answers = group.map(|pending| (pending.answer, unavailable())).collect();
+            return (answers, Err(error));
+        }
+        let before = state.watermark().cloned();
+        let mut changes = Vec::new();
+        let mut answers: Vec<Answer> = Vec::new();
+        let now = Timestamp::now();
+        for Pending { batch, answer } in group {
+            let result = evaluate(&mut state, batch, now).map(|evaluated| {
+                changes.extend(evaluated.changes);
+                Committed { revision: state.revision(), outcomes: evaluated.outcomes }
+            });
+            answers.push((answer, result));
+        }
+        let ended = if changes.is_empty() && before.as_ref() == state.watermark() {
+            self.disk.rollback().await
+        } else {
+            self.disk.commit(&changes, &state).await
+        };
+        (answers, ended.map(|()| state))
+    }
+
+    fn publish(&mut self, state: Snapshot) {
+        let moved = state.revision() != self.state.revision()
+            || state.horizon() != self.state.horizon()
+            || state.watermark() != self.state.watermark();
+        self.state = state;
+        if moved {
+            self.index.publish(self.state.clone());
+        }
+    }
+}
+
+type Answer = (oneshot::Sender<Result<Committed, StoreError>>, Result<Committed, StoreError>);
+
+impl From<&DiskError> for StoreError {
+    fn from(error: &DiskError) -> Self {
+        match error {
+            DiskError::Unavailable(reason) => Self::Unavailable(reason.clone()),
+            DiskError::Unknown(reason) => Self::Unknown(reason.clone()),
+        }
+    }
+}
