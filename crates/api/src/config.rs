@@ -37,7 +37,10 @@ impl Api {
         Self {
             store,
             role: Role::Global,
-            instance: Instance { cluster_id, ..Instance::default() },
+            instance: Instance {
+                cluster_id,
+                ..Instance::default()
+            },
             status: watch::channel(Arc::default()).1,
             tokens: None,
             max_body_bytes: 4 * 1024 * 1024,

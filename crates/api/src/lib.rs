@@ -2,21 +2,32 @@
 //!
 //! ```text
 //!   request ─▶ guard (time, panics, log of refusals) ─▶ router (made from the registry of kinds)
-//!                │                                         │
-//!                │   read: index snapshot ─▶ filter ─▶ page ─▶ JSON        watch: index ─▶ NDJSON
+//!                ▲                                         │
+//!                │   read:  index snapshot ─▶ filter ─▶ page ─▶ JSON      watch: index ─▶ lines of JSON
 //!                │   write: body ─▶ document ─▶ prepare (pure: meta, labels, spec, violations)
 //!                │                                  ─▶ Store::commit ─▶ {} + portolan-revision
-//!                ◀── Problem: Kuma's error envelope ◀──────┘
+//!                └── Problem: Kuma's error envelope ◀──────┘
 //! ```
 //!
-//! Nothing here knows a kind by name, except where Kuma has a view of particular kinds: Dataplane
-//! filters, insights, the Dataplanes of a MeshGateway.
+//! Nothing here knows a kind by name, except where Kuma has a view of particular kinds (filters of
+//! Dataplanes, insights, the Dataplanes of a MeshGateway) and where a Mesh owns what is in it.
 
 mod answer;
+mod call;
 mod config;
+mod document;
+mod gateway_dataplanes;
+mod guard;
+mod index_document;
+mod insights;
+mod kinds_document;
 mod problem;
+mod read;
 mod router;
 pub mod status;
+mod tokens;
+mod watch;
+mod write;
 
 pub use config::{Api, Instance, Role};
 pub use router::router;

@@ -56,8 +56,14 @@ impl Problem {
 
     /// A resource that breaks rules; the title tells what was tried.
     pub(crate) fn invalid(title: &'static str, violations: Violations) -> Self {
-        let violations =
-            violations.0.into_iter().map(|violation| Named { violation, resource: None }).collect();
+        let violations = violations
+            .0
+            .into_iter()
+            .map(|violation| Named {
+                violation,
+                resource: None,
+            })
+            .collect();
         Self::invalid_resources(title, violations)
     }
 
@@ -68,10 +74,23 @@ impl Problem {
         problem
     }
 
+    /// A fault of ours.
+    pub(crate) fn internal() -> Self {
+        let title = "Internal Server Error";
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            title,
+            "Internal Server Error",
+        )
+    }
+
     /// Not now: the client should try again after some seconds.
     pub(crate) fn unavailable(detail: impl Into<String>, retry_after_seconds: u32) -> Self {
-        let mut problem =
-            Self::new(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable", detail);
+        let mut problem = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Service unavailable",
+            detail,
+        );
         problem.retry_after_seconds = Some(retry_after_seconds);
         problem
     }
@@ -86,7 +105,9 @@ impl IntoResponse for Problem {
         let mut response = crate::answer::json(self.status, &Envelope::of(&self));
         response.extensions_mut().insert(Logged(logged));
         if let Some(seconds) = self.retry_after_seconds {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

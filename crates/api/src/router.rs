@@ -2,20 +2,119 @@
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{
+    Router,
+    extract::State,
+    middleware,
+    response::Response,
+    routing::{MethodRouter, get, post},
+};
 use http::StatusCode;
+use portolan_model::{Kind, Scope};
+use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{answer, config::Api};
+use crate::{
+    answer,
+    call::Call,
+    config::Api,
+    gateway_dataplanes, guard, index_document,
+    insights::{mesh, service},
+    kinds_document,
+    read::{View, insight_of, list::list, one::one},
+    tokens, watch,
+    write::{apply::apply, delete::delete, put::put},
+};
 
 /// What every handler gets.
 pub(crate) type Shared = Arc<Api>;
 
 /// The whole API.
 pub fn router(api: Api) -> Router {
-    Router::new()
+    let api = Arc::new(api);
+    let router = Kind::all()
+        .fold(views(), with_kind)
         .fallback(async || answer::plain(StatusCode::NOT_FOUND, "404: Page Not Found"))
         .method_not_allowed_fallback(async || {
             answer::plain(StatusCode::METHOD_NOT_ALLOWED, "405: Method Not Allowed")
-        })
-        .with_state(Arc::new(api))
+        });
+    router
+        .layer(CatchPanicLayer::custom(guard::panicked))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&api),
+            guard::guard,
+        ))
+        .with_state(api)
+}
+
+/// What is no resource.
+fn views() -> Router<Shared> {
+    Router::new()
+        .route("/", get(index_document::index))
+        .route("/_health", get(index_document::health))
+        .route("/_ready", get(index_document::health))
+        .route("/_resources", get(kinds_document::list))
+        .route("/_status", get(status))
+        .route("/_apply", post(apply))
+        .route("/tokens/dataplane", post(tokens::dataplane))
+        .route("/mesh-insights", get(mesh::list))
+        .route("/mesh-insights/{name}", get(mesh::one))
+        .route("/service-insights", get(service::list))
+        .route("/meshes/{mesh}/service-insights", get(service::list))
+        .route("/meshes/{mesh}/service-insights/{name}", get(service::one))
+        .route(
+            "/meshes/{mesh}/meshgateways/{name}/dataplanes",
+            get(gateway_dataplanes::list),
+        )
+}
+
+/// The paths of one kind.
+fn with_kind(router: Router<Shared>, kind: Kind) -> Router<Shared> {
+    let plural = kind.plural;
+    let (base, across_meshes) = match kind.scope {
+        Scope::Global => (format!("/{plural}"), None),
+        Scope::Mesh => (
+            format!("/meshes/{{mesh}}/{plural}"),
+            Some(format!("/{plural}")),
+        ),
+    };
+    let mut router = router.route(&format!("{base}/{{name}}"), item(kind, View::Resource));
+    for collection in [Some(&base), across_meshes.as_ref()].into_iter().flatten() {
+        router = router.route(collection, all(kind, View::Resource));
+        if let Some(insight) = insight_of(kind) {
+            let view = View::Overview(insight);
+            router = router.route(&format!("{collection}/_overview"), all(kind, view));
+            // The older path of the same.
+            router = router.route(&format!("{collection}+insights"), all(kind, view));
+        }
+    }
+    if let Some(insight) = insight_of(kind) {
+        let view = View::Overview(insight);
+        router = router
+            .route(&format!("{base}/{{name}}/_overview"), single(kind, view))
+            .route(&format!("{base}+insights/{{name}}"), single(kind, view));
+    }
+    router
+}
+
+fn all(kind: Kind, view: View) -> MethodRouter<Shared> {
+    get(async move |state: State<Shared>, call: Call| list(kind, view, state, call).await)
+}
+
+fn single(kind: Kind, view: View) -> MethodRouter<Shared> {
+    get(async move |state: State<Shared>, call: Call| one(kind, view, state, call).await)
+}
+
+fn item(kind: Kind, view: View) -> MethodRouter<Shared> {
+    single(kind, view)
+        .put(async move |state: State<Shared>, call: Call, body| put(kind, state, call, body).await)
+        .delete(async move |state: State<Shared>, call: Call| delete(kind, state, call).await)
+}
+
+/// `GET /_status`: who has what; with `watch` a line at once and whenever it changes.
+async fn status(State(api): State<Shared>, call: Call) -> Response {
+    if call.query.is("watch") {
+        return answer::stream(watch::value(api.status.clone()));
+    }
+    let status = Arc::clone(&api.status.borrow());
+    answer::json(StatusCode::OK, &*status)
 }

@@ -1,0 +1,15 @@
+//! Writing resources.
+//!
+//! ```text
+//!   body ─▶ meta + spec JSON ─▶ prepare: all violations, or key + labels + spec ─▶ one batch ─▶ answer
+//! ```
+
+pub(crate) mod apply;
+pub(crate) mod body;
+pub(crate) mod delete;
+mod labels;
+mod meta;
+mod plan;
+mod prepare;
+pub(crate) mod put;
+pub(crate) mod refusal;

@@ -1,0 +1,79 @@
+//! `PUT` of one resource.
+
+use axum::{body::Body, extract::State, response::Response};
+use http::StatusCode;
+use portolan_model::{Kind, ResourceKey, Scope, kinds};
+use portolan_store::{Batch, Outcome, Requirement, Write};
+use serde::Serialize;
+
+use super::{
+    body, labels,
+    prepare::{self, Address},
+    refusal,
+};
+use crate::{answer, call::Call, document, problem::Problem, router::Shared};
+
+/// `{}`, or what the author should know about a resource that was taken all the same.
+#[derive(Serialize)]
+struct Written {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+/// Creates or replaces; the last writer wins unless the request asks for a version.
+pub(crate) async fn put(
+    kind: Kind,
+    State(api): State<Shared>,
+    call: Call,
+    body: Body,
+) -> Result<Response, Problem> {
+    refusal::check_writable(&api.role, kind)?;
+    refusal::check_mesh(&api.store.index().snapshot(), kind, &call.mesh)?;
+    let expect = refusal::expectation(&call.headers)?;
+    let body = body::read(&call.headers, body, api.max_body_bytes).await?;
+    let document = document::one(document::Format::of(&call.headers), &body)
+        .map_err(|reason| Problem::bad_request(format!("invalid {kind} object: {reason:?}")))?;
+    let address = Address {
+        kind,
+        mesh: &call.mesh,
+        name: &call.name,
+    };
+    let prepared =
+        prepare::addressed(&api.role, address, document).map_err(refusal::of_document)?;
+    if let Some(current) = api.store.index().snapshot().get(&prepared.key) {
+        let violations = labels::check_update(current, &prepared.labels);
+        if !violations.is_empty() {
+            return Err(Problem::invalid("Could not update a resource", violations));
+        }
+    }
+    let requires = match kind.scope {
+        Scope::Mesh => {
+            let mesh = prepared.key.mesh.clone();
+            vec![Requirement::Exists(ResourceKey::global(kinds::MESH, mesh))]
+        }
+        Scope::Global => Vec::new(),
+    };
+    let write = Write::Put {
+        key: prepared.key,
+        labels: prepared.labels,
+        spec: prepared.spec,
+        expect,
+    };
+    let batch = Batch {
+        requires,
+        writes: vec![write],
+        watermark: None,
+    };
+    let committed = api.store.commit(batch).await?;
+    let status = match committed.outcomes.first() {
+        Some(Outcome::Created) => StatusCode::CREATED,
+        _ => StatusCode::OK,
+    };
+    let response = answer::json(
+        status,
+        &Written {
+            warnings: prepared.warnings,
+        },
+    );
+    Ok(answer::at_revision(response, committed.revision))
+}
