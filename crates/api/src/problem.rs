@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use portolan_model::{Violation, Violations};
 use serde::Serialize;
 
-/// The header by which a refusal tells the guard what to log.
+/// Goes with a refusal to tell the guard what to log.
 #[derive(Clone, Debug)]
 pub(crate) struct Logged(pub(crate) String);
 

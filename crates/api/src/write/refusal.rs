@@ -108,7 +108,7 @@ impl From<StoreError> for Problem {
                 Self::not_found("Failed to retrieve Mesh")
             }
             StoreError::Missing { .. } => Self::not_found("Could not process a resource"),
-            StoreError::InTheWay { key } => in_the_way(&key),
+            StoreError::InTheWay { .. } => dataplanes_attached(),
             StoreError::Unavailable(_) | StoreError::Unknown(_) => {
                 Self::unavailable(error.to_string(), RETRY_AFTER_SECONDS)
             }
@@ -117,7 +117,7 @@ impl From<StoreError> for Problem {
 }
 
 /// Only the deletion of a mesh asks for the absence of resources, namely of Dataplanes.
-fn in_the_way(_: &ResourceKey) -> Problem {
+fn dataplanes_attached() -> Problem {
     let mut violations = Violations::default();
     violations.add(
         "mesh",

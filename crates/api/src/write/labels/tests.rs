@@ -18,8 +18,8 @@ fn zone() -> Role {
 fn what_the_control_plane_adds() {
     let of_zone = [(ENV, "universal"), (ORIGIN, "zone"), (ZONE, "east")];
     let in_mesh = [of_zone.as_slice(), &[(MESH, "default")]].concat();
-    let cases: [(Role, Kind, &[(&str, &str)]); 5] = [
-        (Role::Global, MESH_GATEWAY, &[(MESH, "default")]),
+    let cases = [
+        (Role::Global, MESH_GATEWAY, [(MESH, "default")].as_slice()),
         (Role::Global, ZONE_KIND, &[]),
         (zone(), MESH_GATEWAY, &in_mesh),
         (zone(), DATAPLANE, &in_mesh),

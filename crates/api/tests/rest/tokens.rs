@@ -1,15 +1,11 @@
 //! Data plane tokens.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{serve_with, zone};
 use portolan_api::Api;
 use portolan_identity::tokens::SigningKey;
 use serde_json::json;
-use support::{serve_with, zone};
 
 #[tokio::test]
 async fn tokens_for_data_planes() {

@@ -1,7 +1,5 @@
 //! What the tests share: an API over a store in memory, and requests to it.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)] // Each test file uses a part; tests may panic.
-
 use std::sync::Arc;
 
 use axum::{Router, body::Body};
@@ -16,37 +14,37 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
 /// The host that requests name.
-pub const HOST: &str = "localhost:6681";
+pub(crate) const HOST: &str = "localhost:6681";
 
 /// An API, its store, and what ends the store with the test.
-pub struct Served {
-    pub router: Router,
-    pub store: Arc<dyn Store>,
+pub(crate) struct Served {
+    pub(crate) router: Router,
+    pub(crate) store: Arc<dyn Store>,
     _end: DropGuard,
 }
 
 /// An answer that has come in full.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// A zone's role.
-pub fn zone(name: &str) -> Role {
+pub(crate) fn zone(name: &str) -> Role {
     Role::Zone {
         name: name.to_owned(),
     }
 }
 
 /// The API of a role, over a store that holds the mesh `default`.
-pub async fn serve(role: Role) -> Served {
+pub(crate) async fn serve(role: Role) -> Served {
     serve_with(|api| Api { role, ..api }).await
 }
 
 /// The API that `change` makes of the usual one, over a store that holds the mesh `default`.
-pub async fn serve_with(change: impl FnOnce(Api) -> Api) -> Served {
+pub(crate) async fn serve_with(change: impl FnOnce(Api) -> Api) -> Served {
     let cancel = CancellationToken::new();
     let store = portolan_store::memory::new(cancel.clone());
     let instance = Instance {
@@ -72,7 +70,7 @@ pub async fn serve_with(change: impl FnOnce(Api) -> Api) -> Served {
 
 impl Served {
     /// Writes a resource past the API, as sync does.
-    pub async fn seed(&self, resource: &Value) {
+    pub(crate) async fn seed(&self, resource: &Value) {
         let text = |field: &str| resource[field].as_str().unwrap_or_default();
         let kind = Kind::by_name(text("type")).unwrap();
         let labels: Labels = serde_json::from_value(resource["labels"].clone()).unwrap_or_default();
@@ -96,7 +94,7 @@ impl Served {
     }
 
     /// Sends a request; `headers` are pairs.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         method: &str,
         path: &str,
@@ -121,22 +119,22 @@ impl Served {
     }
 
     /// GET.
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], Body::empty()).await
     }
 
     /// PUT of JSON.
-    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
         self.send("PUT", path, &[], body.to_string()).await
     }
 
     /// DELETE.
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send("DELETE", path, &[], Body::empty()).await
     }
 
     /// The body of a GET that does not end, to be read piece by piece.
-    pub async fn open(&self, path: &str) -> Lines {
+    pub(crate) async fn open(&self, path: &str) -> Lines {
         let request = Request::get(path)
             .header("host", HOST)
             .body(Body::empty())
@@ -152,31 +150,31 @@ impl Served {
 
 impl Answer {
     /// The body as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.text()))
     }
 
     /// The body as text.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
     /// A header as text.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 }
 
 /// Lines of JSON from a body.
-pub struct Lines {
+pub(crate) struct Lines {
     body: Body,
     text: Vec<u8>,
 }
 
 impl Lines {
     /// The next line.
-    pub async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         loop {
             if let Some(end) = self.text.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.text.drain(..=end).collect();
@@ -189,25 +187,12 @@ impl Lines {
 }
 
 /// A gateway with one HTTP listener.
-pub fn mesh_gateway(name: &str, port: u16) -> Value {
+pub(crate) fn mesh_gateway(name: &str, port: u16) -> Value {
     json!({
         "type": "MeshGateway",
         "mesh": "default",
         "name": name,
         "selectors": [{ "match": { "kuma.io/service": "edge-gateway" } }],
         "conf": { "listeners": [{ "port": port, "protocol": "HTTP" }] },
-    })
-}
-
-/// A gateway instance in the mesh `default`.
-pub fn gateway_dataplane(name: &str) -> Value {
-    json!({
-        "type": "Dataplane",
-        "mesh": "default",
-        "name": name,
-        "networking": {
-            "address": "127.0.0.1",
-            "gateway": { "type": "BUILTIN", "tags": { "kuma.io/service": "edge-gateway" } },
-        },
     })
 }

@@ -1,17 +1,13 @@
 //! Bodies of all sizes and formats.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
-
 use std::convert::Infallible;
 
+use crate::support::{mesh_gateway, serve, serve_with};
 use axum::body::Body;
 use bytes::Bytes;
 use futures::stream;
 use portolan_api::{Api, Role};
 use serde_json::json;
-use support::{mesh_gateway, serve, serve_with};
 
 const EDGE: &str = "/meshes/default/meshgateways/edge";
 const YAML: (&str, &str) = ("content-type", "application/yaml");

@@ -1,11 +1,7 @@
 //! Revisions and the optimistic lock.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
-
+use crate::support::{Answer, Served, mesh_gateway, serve};
 use portolan_api::Role;
-use support::{Answer, Served, mesh_gateway, serve};
 
 const EDGE: &str = "/meshes/default/meshgateways/edge";
 

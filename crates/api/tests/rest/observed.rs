@@ -12,15 +12,11 @@
 //!
 //! `SEED` instead of a request writes a resource past the API. The first line names the role.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
-
 use std::fs;
 
+use crate::support::{Answer, Served, serve, zone};
 use portolan_api::Role;
 use serde_json::{Value, json};
-use support::{Answer, Served, serve, zone};
 
 #[tokio::test]
 async fn a_global_answers_as_observed() {
@@ -64,7 +60,7 @@ struct Case<'a> {
 }
 
 async fn run(file: &str) {
-    let path = format!("{}/tests/cases/{file}", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/tests/rest/cases/{file}", env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(path).unwrap();
     let (role, rest) = text.split_once('\n').unwrap();
     let role = match role.split_once(' ').unwrap().1.split_once(' ') {

@@ -1,15 +1,11 @@
 //! What clients are told when the store or the process is in trouble.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
-
 use std::{future::pending, sync::Arc, time::Duration};
 
+use crate::support::{Answer, mesh_gateway, serve_with};
 use portolan_api::{Api, Role};
 use portolan_model::{ResourceKey, kinds};
 use portolan_store::{Batch, Committed, Index, Store, StoreError};
-use support::{Answer, mesh_gateway, serve_with};
 
 const EDGE: &str = "/meshes/default/meshgateways/edge";
 

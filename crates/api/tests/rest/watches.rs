@@ -1,17 +1,13 @@
 //! Streams of what changes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Lines, mesh_gateway, serve, serve_with};
 use portolan_api::{
     Api, Role,
     status::{Status, Zone},
 };
 use serde_json::{Value, json};
-use support::{Lines, mesh_gateway, serve, serve_with};
 use tokio::sync::watch;
 
 const GATEWAYS: &str = "/meshes/default/meshgateways";
@@ -159,5 +155,44 @@ async fn the_status_at_once_and_whenever_it_changes() {
     assert_eq!(
         (&newest["revision"], &newest["zones"][0]["online"]),
         (&json!(8), &json!(true))
+    );
+}
+
+#[tokio::test]
+async fn a_zone_is_deleted_only_once_it_is_offline() {
+    let zone = |online| Zone {
+        name: "east".to_owned(),
+        online,
+        ..Zone::default()
+    };
+    let status = |online| {
+        Arc::new(Status {
+            revision: 1,
+            zones: vec![zone(online)],
+        })
+    };
+    let (sender, receiver) = watch::channel(status(true));
+    let served = serve_with(|api| Api {
+        status: receiver,
+        ..api
+    })
+    .await;
+    served
+        .seed(&json!({ "type": "Zone", "name": "east" }))
+        .await;
+    served
+        .seed(&json!({ "type": "ZoneInsight", "name": "east" }))
+        .await;
+    let refused = served.delete("/zones/east").await;
+    assert_eq!(refused.status, 400);
+    let reason = "unable to delete Zone, Zone CP is still connected, please shut it down first";
+    assert_eq!(refused.json()["invalid_parameters"][0]["reason"], reason);
+
+    sender.send_replace(status(false));
+    assert_eq!(served.delete("/zones/east").await.status, 200);
+    assert_eq!(
+        served.get("/zone-insights/east").await.status,
+        404,
+        "the insight goes with it"
     );
 }

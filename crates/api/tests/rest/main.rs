@@ -1,0 +1,11 @@
+//! The whole router, over a store in memory.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Tests may panic.
+
+mod bodies;
+mod observed;
+mod support;
+mod tokens;
+mod troubles;
+mod versions;
+mod watches;
