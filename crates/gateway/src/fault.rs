@@ -18,9 +18,6 @@ pub struct Fault {
 /// in by sync from a control plane that accepts them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Reason {
-    /// The stored spec is not the message of its kind.
-    #[error("the spec cannot be read ({0}); write the resource again")]
-    UnreadableSpec(String),
     /// No generator for this protocol.
     #[error("listeners of protocol {0} are not served; use HTTP")]
     UnsupportedProtocol(&'static str),
@@ -30,9 +27,6 @@ pub enum Reason {
     /// Not a port.
     #[error("{0} is not a port; use one between 1 and 65535")]
     Port(u32),
-    /// Two listeners of one port must speak the same protocol.
-    #[error("port {0} already serves another protocol; use another port")]
-    PortConflict(u16),
     /// Two listeners of one port must differ in hostname.
     #[error("port {0} already has a listener for this hostname; remove one of them")]
     DuplicateHostname(u16),
@@ -73,9 +67,6 @@ pub enum Reason {
     /// Status of a redirect.
     #[error("{0} is not a redirect; use 301, 302, 303, 307 or 308")]
     RedirectStatus(u32),
-    /// Prefix rewriting needs a prefix to rewrite.
-    #[error("replacePrefixMatch needs a match of kind PREFIX")]
-    RewriteWithoutPrefix,
     /// A rule must send its requests somewhere.
     #[error("the rule has neither backends nor a redirect")]
     NoBackends,

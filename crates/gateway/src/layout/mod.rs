@@ -25,16 +25,21 @@ pub enum Layout {
 
 /// Arranges routes that are given in order.
 ///
-/// Where a tree would repeat too much (hundreds of expressions that may match any path), the list stays.
+/// Where a tree would repeat too much (hundreds of expressions that may match any path) or split
+/// nothing (hundreds of routes for one path), the list stays.
 pub fn arrange(routes: &[&RouteMatch]) -> Layout {
     if routes.len() <= LEAF_ROUTES {
         return Layout::List;
     }
-    let most = routes.len() * 2;
+    // Longer lists repeat less of what all have in common.
     let mut leaf = LEAF_ROUTES;
-    while leaf < routes.len() {
-        if let Some(tree) = Tree::grow(routes, leaf, most) {
-            return Layout::Tree(tree);
+    while leaf == LEAF_ROUTES || leaf <= routes.len() / 4 {
+        if let Some(tree) = Tree::grow(routes, leaf, routes.len() * 2) {
+            return if tree.leaves.len() > 1 {
+                Layout::Tree(tree)
+            } else {
+                Layout::List
+            };
         }
         leaf *= 2;
     }

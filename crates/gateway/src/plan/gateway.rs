@@ -24,33 +24,17 @@ pub struct Gateway {
     pub name: Arc<str>,
     created: Timestamp,
     spec: MeshGateway,
-    unreadable: Option<Fault>,
 }
 
 impl Gateway {
-    /// Reads a resource of kind MeshGateway. One that cannot be read selects nothing.
+    /// Reads a resource of kind MeshGateway.
     pub fn read(resource: &Resource) -> Self {
-        let (spec, unreadable) = match resource.spec_as() {
-            Ok(spec) => (spec, None),
-            Err(error) => {
-                let reason = Reason::UnreadableSpec(error.to_string());
-                let field = "conf".to_owned();
-                (
-                    MeshGateway::default(),
-                    Some(Fault {
-                        resource: resource.key.clone(),
-                        field,
-                        reason,
-                    }),
-                )
-            }
-        };
         Self {
             key: resource.key.clone(),
             name: resource.display_name().into(),
             created: resource.created,
-            spec,
-            unreadable,
+            // Stores hold only specs that are messages of their kind; an empty one selects nothing.
+            spec: resource.spec_as().unwrap_or_default(),
         }
     }
 
@@ -107,7 +91,7 @@ pub struct Listener {
 /// that came in by sync and do not, the first in the spec stands.
 pub fn ports(gateway: &Gateway, dataplane: &Tags) -> (Vec<Arc<Port>>, Vec<Fault>) {
     let mut drafts: Vec<Draft> = Vec::new();
-    let mut faults: Vec<Fault> = gateway.unreadable.iter().cloned().collect();
+    let mut faults = Vec::new();
     let specs = gateway
         .spec
         .conf
@@ -135,7 +119,6 @@ pub fn ports(gateway: &Gateway, dataplane: &Tags) -> (Vec<Arc<Port>>, Vec<Fault>
 /// A port while its listeners come in.
 struct Draft {
     number: u16,
-    protocol: Protocol,
     connection_limit: Option<u32>,
     listeners: Vec<Arc<Listener>>,
 }
@@ -146,7 +129,7 @@ impl Draft {
             .sort_by_cached_key(|listener| specificity(&listener.hostname));
         Port {
             number: self.number,
-            name: format!("{gateway}:{}:{}", self.protocol.as_str_name(), self.number).into(),
+            name: format!("{gateway}:HTTP:{}", self.number).into(),
             connection_limit: self.connection_limit,
             listeners: self.listeners.into(),
         }
@@ -190,15 +173,11 @@ fn add(
     let Some(draft) = drafts.iter_mut().find(|draft| draft.number == number) else {
         drafts.push(Draft {
             number,
-            protocol,
             connection_limit: limit,
             listeners: vec![Arc::new(listener)],
         });
         return Ok(());
     };
-    if draft.protocol != protocol {
-        return Err(("protocol", Reason::PortConflict(number)));
-    }
     if draft
         .listeners
         .iter()

@@ -53,22 +53,16 @@ pub struct HttpRoute {
 impl HttpRoute {
     /// Reads a resource of kind MeshGatewayRoute; nothing if it has no HTTP rules.
     pub fn read(resource: &Resource, shared: &mut Shared) -> Option<Self> {
+        // Stores hold only specs that are messages of their kind.
+        let spec: MeshGatewayRoute = resource.spec_as().ok()?;
+        let Some(conf::Route::Http(http)) = spec.conf.and_then(|conf| conf.route) else {
+            return None;
+        };
+        let author = Arc::new(Author::new(resource));
         let mut reading = Reading {
             resource,
             faults: Vec::new(),
         };
-        let author = Arc::new(Author::new(resource));
-        let spec = match resource.spec_as::<MeshGatewayRoute>() {
-            Ok(spec) => spec,
-            Err(error) => {
-                reading.fault("", Reason::UnreadableSpec(error.to_string()));
-                return Some(Self::empty(author, reading.faults));
-            }
-        };
-        let Some(conf::Route::Http(http)) = spec.conf.and_then(|conf| conf.route) else {
-            return None;
-        };
-
         let hostnames = reading.hostnames(&http.hostnames);
         let mut entries = Vec::with_capacity(http.rules.len());
         // A route that was meant for certain hosts must not become one for all.
@@ -91,16 +85,6 @@ impl HttpRoute {
         })
     }
 
-    fn empty(author: Arc<Author>, faults: Vec<Fault>) -> Self {
-        Self {
-            author,
-            selectors: Arc::default(),
-            hostnames: Box::default(),
-            entries: Box::default(),
-            faults: faults.into(),
-        }
-    }
-
     /// Whether it belongs to a listener with these tags.
     pub fn selects(&self, listener: &Tags) -> bool {
         self.selectors
@@ -117,10 +101,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn fault(&mut self, field: &str, reason: Reason) {
-        let field = match field {
-            "" => "conf".to_owned(),
-            field => format!("conf.http.{field}"),
-        };
+        let field = format!("conf.http.{field}");
         self.faults.push(Fault {
             resource: self.resource.key.clone(),
             field,

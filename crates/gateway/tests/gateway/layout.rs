@@ -1,0 +1,153 @@
+//! Whatever the layout, a request gets the route that the ordered list gives it.
+
+use portolan_gateway::{
+    layout::{LEAF_ROUTES, Layout, arrange},
+    plan::matching::{HeaderCondition, HeaderMatch, PathMatch, QueryMatch, RouteMatch, TextMatch},
+};
+use proptest::prelude::*;
+
+use crate::reference::{Request, first, path, pattern, request, takes};
+
+fn prefix(path: &str) -> PathMatch {
+    match path.trim_end_matches('/') {
+        "" => PathMatch::Prefix("/".into()),
+        trimmed => PathMatch::Prefix(trimmed.into()),
+    }
+}
+
+fn route() -> impl Strategy<Value = RouteMatch> {
+    let path = prop_oneof![
+        4 => path().prop_map(|path| prefix(&path)),
+        4 => path().prop_map(|path| PathMatch::Exact(path.into())),
+        1 => pattern().prop_map(|pattern| PathMatch::Regex(pattern.into())),
+    ];
+    let method = prop::option::weighted(0.3, Just("POST"));
+    let header = prop::option::weighted(
+        0.2,
+        prop::sample::select(vec![
+            HeaderCondition::Present,
+            HeaderCondition::Absent,
+            HeaderCondition::Value(TextMatch::Exact("1".into())),
+            HeaderCondition::Value(TextMatch::Regex("2+".into())),
+        ]),
+    );
+    let query = prop::option::weighted(0.2, Just(TextMatch::Exact("1".into())));
+    (path, method, header, query).prop_map(|(path, method, header, query)| RouteMatch {
+        path,
+        method,
+        headers: header
+            .map(|condition| HeaderMatch {
+                name: "x-h".into(),
+                condition,
+            })
+            .into_iter()
+            .collect(),
+        query: query
+            .map(|value| QueryMatch {
+                name: "q".into(),
+                value,
+            })
+            .into_iter()
+            .collect(),
+    })
+}
+
+/// What Envoy does with a layout.
+fn choose(layout: &Layout, routes: &[RouteMatch], request: &Request) -> Option<usize> {
+    let Layout::Tree(tree) = layout else {
+        return first(routes, request);
+    };
+    let target = request.target();
+    let leaves = tree
+        .leaves
+        .iter()
+        .filter(|leaf| target.starts_with(&leaf.key));
+    let longest = leaves.max_by_key(|leaf| leaf.key.len());
+    let list = longest.map_or(&tree.default, |leaf| &leaf.routes);
+    list.iter()
+        .copied()
+        .find(|position| takes(&routes[*position], request))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn every_layout_gives_what_the_list_gives(
+        routes in prop::collection::vec(route(), 1..400),
+        requests in prop::collection::vec(request(path()), 40),
+    ) {
+        let layout = arrange(&routes.iter().collect::<Vec<_>>());
+        for request in &requests {
+            prop_assert_eq!(
+                choose(&layout, &routes, request),
+                first(&routes, request),
+                "{:?} in {:?}", request, layout
+            );
+        }
+    }
+}
+
+fn prefixes(paths: impl Iterator<Item = String>) -> Vec<RouteMatch> {
+    let route = |path: String| RouteMatch {
+        path: prefix(&path),
+        method: None,
+        headers: Box::default(),
+        query: Box::default(),
+    };
+    paths.map(route).collect()
+}
+
+fn lists(routes: &[RouteMatch]) -> Vec<usize> {
+    match arrange(&routes.iter().collect::<Vec<_>>()) {
+        Layout::List => vec![routes.len()],
+        Layout::Tree(tree) => {
+            let leaves = tree.leaves.iter().map(|leaf| leaf.routes.len());
+            leaves.chain([tree.default.len()]).collect()
+        }
+    }
+}
+
+#[test]
+fn a_short_list_stays_one() {
+    assert_eq!(
+        lists(&prefixes((0..LEAF_ROUTES).map(|n| format!("/{n}")))),
+        [LEAF_ROUTES]
+    );
+}
+
+#[test]
+fn a_long_list_becomes_short_ones_that_repeat_little() {
+    let routes = prefixes(
+        (0..10_000)
+            .map(|n| format!("/team-{}/api-{n}", n % 7))
+            .chain(["/".to_owned()]),
+    );
+    let lists = lists(&routes);
+    // What all have in common joins each list.
+    assert!(
+        lists.iter().all(|list| *list <= LEAF_ROUTES + 8),
+        "{:?}",
+        lists.iter().max()
+    );
+    assert!(lists.iter().sum::<usize>() < routes.len() * 3 / 2);
+}
+
+#[test]
+fn where_paths_do_not_tell_routes_apart_the_list_stays() {
+    let same = prefixes((0..1_000).map(|_| "/a".to_owned()));
+    assert_eq!(lists(&same), [1_000]);
+
+    let mut everywhere = prefixes((0..1_000).map(|n| format!("/{n}")));
+    everywhere
+        .iter_mut()
+        .step_by(2)
+        .for_each(|route| route.path = PathMatch::Regex(".*x".into()));
+    assert_eq!(lists(&everywhere), [1_000]);
+}
+
+#[test]
+fn nesting_as_deep_as_paths_go_is_no_trouble() {
+    let deep = prefixes((0..3_000).map(|n| format!("/{}", "a".repeat(n))));
+    assert!(lists(&deep).len() > 1_000);
+}

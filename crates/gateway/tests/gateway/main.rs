@@ -1,0 +1,17 @@
+//! Tests of the compiler as its users see it: resources in, plans or Envoy's messages out.
+
+// A test that cannot go on ends there.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod descriptors;
+mod endpoints;
+
+mod faults;
+mod golden;
+mod hosts;
+mod layout;
+mod order;
+mod reference;
+mod selection;
+mod sharing;
+mod support;
