@@ -84,11 +84,7 @@ fn number(value: u32) -> Option<UInt32Value> {
 fn duration(value: Duration) -> Option<DurationMessage> {
     let seconds = i64::try_from(value.as_secs()).unwrap_or(i64::MAX);
     let nanos = i32::try_from(value.subsec_nanos()).unwrap_or_default();
-    Some(DurationMessage {
-        seconds,
-        nanos,
-        ..DurationMessage::default()
-    })
+    Some(DurationMessage { seconds, nanos })
 }
 
 fn address(host: String, port: u16) -> Option<Address> {

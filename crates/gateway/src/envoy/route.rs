@@ -181,7 +181,6 @@ fn redirect(action: &Redirect, path: &PathMatch, listener_port: u16) -> Redirect
         path_rewrite_specifier: path,
         response_code: status.into(),
         strip_query: true,
-        ..RedirectAction::default()
     }
 }
 

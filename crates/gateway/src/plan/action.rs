@@ -62,7 +62,7 @@ pub struct Mirror {
     pub percentage: f64,
 }
 
-// A percentage is never NaN: reading a filter clamps it.
+// A percentage is never NaN: a filter without one is left out.
 impl Eq for Mirror {}
 
 /// A change of the path.

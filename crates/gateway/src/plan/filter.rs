@@ -179,11 +179,11 @@ fn read_mirror(
         .percentage
         .as_ref()
         .map_or(0.0, |percentage| percentage.value);
-    // `max` and `min` also turn NaN into a number.
-    let percentage = percentage.max(0.0).min(100.0);
-    Ok((percentage > 0.0).then_some(Mirror {
+    // What is no number is no more than 0 either.
+    let wanted = percentage > 0.0;
+    Ok(wanted.then_some(Mirror {
         destination,
-        percentage,
+        percentage: percentage.min(100.0),
     }))
 }
 

@@ -53,7 +53,7 @@ pub fn select<'a>(
         .filter_map(|gateway| Some((gateway.rank(dataplane)?, gateway)))
         .max_by_key(|(rank, gateway)| {
             (
-                rank.clone(),
+                *rank,
                 gateway.created,
                 Reverse((&*gateway.name, &*gateway.key.name)),
             )

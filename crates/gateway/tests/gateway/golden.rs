@@ -19,15 +19,12 @@ fn golden() {
         .collect();
     cases.sort();
     assert!(!cases.is_empty());
-    let differing: Vec<_> = cases
-        .iter()
-        .filter(|case| !is_golden(case))
-        .map(|case| case.display().to_string())
-        .collect();
-    assert!(differing.is_empty(), "not as in out.yaml: {differing:#?}");
+    let differences: Vec<_> = cases.iter().filter_map(|case| difference(case)).collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-fn is_golden(case: &Path) -> bool {
+/// The first line that is not as it should be.
+fn difference(case: &Path) -> Option<String> {
     let input = fs::read_to_string(case.join("in.yaml")).unwrap();
     let output = serde_norway::to_string(&configuration(&input)).unwrap();
     let golden = case.join("out.yaml");
@@ -35,22 +32,21 @@ fn is_golden(case: &Path) -> bool {
         fs::write(&golden, &output).unwrap();
     }
     let expected = fs::read_to_string(&golden).unwrap_or_default();
-    if expected != output {
-        let line = expected
-            .lines()
-            .zip(output.lines())
-            .position(|(left, right)| left != right);
-        let line = line.unwrap_or_else(|| expected.lines().count().min(output.lines().count()));
-        let at = |text: &str| text.lines().nth(line).unwrap_or("(end)").to_owned();
-        println!(
-            "{}:{}: {} instead of {}",
-            golden.display(),
-            line + 1,
-            at(&output),
-            at(&expected)
-        );
+    if expected == output {
+        return None;
     }
-    expected == output
+    let line = expected
+        .lines()
+        .zip(output.lines())
+        .position(|(left, right)| left != right);
+    let line = line.unwrap_or_else(|| expected.lines().count().min(output.lines().count()));
+    let at = |text: &str| text.lines().nth(line).unwrap_or("(end)").to_owned();
+    let (is, should) = (at(&output), at(&expected));
+    Some(format!(
+        "{}:{}: {is:?} instead of {should:?}",
+        golden.display(),
+        line + 1
+    ))
 }
 
 fn configuration(input: &str) -> Value {

@@ -5,6 +5,7 @@
 
 mod descriptors;
 mod endpoints;
+mod envoy;
 
 mod faults;
 mod golden;

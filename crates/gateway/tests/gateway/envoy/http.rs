@@ -1,0 +1,96 @@
+//! Just enough HTTP/1.1, without a library in between that would tidy up what is sent.
+
+use std::{
+    fmt::Write as _,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+};
+
+/// A connection to Envoy.
+pub(super) struct Client(BufReader<TcpStream>);
+
+/// What came back.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    headers: Vec<(String, String)>,
+    pub(super) body: String,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+impl Client {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self(BufReader::new(stream))
+    }
+
+    pub(super) fn send(
+        &mut self,
+        method: &str,
+        host: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut head =
+            format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\n");
+        for (name, value) in headers {
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        self.0
+            .get_mut()
+            .write_all(format!("{head}\r\n").as_bytes())
+            .unwrap();
+        let head = read_head(&mut self.0).expect("an answer");
+        let status = head[0].split(' ').nth(1).unwrap().parse().unwrap();
+        let pair = |line: &String| {
+            let (name, value) = line.split_once(": ").unwrap();
+            (name.to_owned(), value.to_owned())
+        };
+        let headers: Vec<_> = head[1..].iter().map(pair).collect();
+        let length = headers.iter().find(|(name, _)| name == "content-length");
+        let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
+        self.0.read_exact(&mut body).unwrap();
+        Answer {
+            status,
+            headers,
+            body: String::from_utf8(body).unwrap(),
+        }
+    }
+}
+
+/// Answers every request with its own head.
+pub(super) fn echo(stream: TcpStream) {
+    let mut stream = BufReader::new(stream);
+    while let Some(head) = read_head(&mut stream) {
+        let body = head.join("\n");
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        if stream.get_mut().write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+/// The lines up to the empty one; nothing at the end of the stream.
+fn read_head(stream: &mut impl BufRead) -> Option<Vec<String>> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let line = line.trim_end();
+        if line.is_empty() {
+            return Some(lines);
+        }
+        lines.push(line.to_owned());
+    }
+}
