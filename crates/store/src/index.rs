@@ -155,6 +155,12 @@ impl Snapshot {
             .map(|(_, change)| change.clone())
     }
 
+    /// The revision of the newest change of the kind; 0 if there is none.
+    pub fn last_change(&self, kind: Kind) -> Revision {
+        let newest = self.kinds.get(&kind).and_then(|collection| collection.changes.get_max());
+        newest.map_or(0, |(revision, _)| *revision)
+    }
+
     /// Takes over one change; they come in revision order.
     pub(crate) fn apply(&mut self, change: Change) {
         let key = change.key().clone();

@@ -1,0 +1,94 @@
+//! Resources as they travel, encoded once for all peers.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use portolan_model::{Resource, ResourceKey, Revision};
+use portolan_proto::{
+    discovery::Resource as WireResource,
+    mesh::{KumaResource, kuma_resource::Meta},
+    well_known::Any,
+};
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use crate::names::{Side, wire_name};
+
+/// Type URL of what a discovery resource holds.
+const KUMA_RESOURCE: &str = "type.googleapis.com/kuma.mesh.v1alpha1.KumaResource";
+
+/// Encodes for one side, and remembers what it encoded for as long as it is current.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    side: Side,
+    cache: Mutex<HashMap<ResourceKey, (Revision, Arc<Encoded>)>>,
+}
+
+#[derive(Debug)]
+struct Encoded {
+    name: String,
+    version: String,
+    body: Bytes,
+}
+
+impl Encoder {
+    pub(crate) fn new(side: Side) -> Arc<Self> {
+        Arc::new(Self { side, cache: Mutex::default() })
+    }
+
+    /// Who sends.
+    pub(crate) fn side(&self) -> &Side {
+        &self.side
+    }
+
+    /// The resource for a peer.
+    pub(crate) fn resource(&self, resource: &Resource, hashed: bool) -> WireResource {
+        let encoded = if hashed { self.cached(resource) } else { self.encode(resource, false).into() };
+        WireResource {
+            name: encoded.name.clone(),
+            version: encoded.version.clone(),
+            resource: Some(Any {
+                type_url: KUMA_RESOURCE.to_owned(),
+                value: encoded.body.clone(),
+            }),
+        }
+    }
+
+    /// The name of a removed resource for a peer.
+    pub(crate) fn removed(&self, key: &ResourceKey, hashed: bool) -> String {
+        self.lock().remove(key);
+        wire_name(&self.side.name(key, &Default::default(), hashed), &key.mesh)
+    }
+
+    fn cached(&self, resource: &Resource) -> Arc<Encoded> {
+        if let Some((revision, encoded)) = self.lock().get(&resource.key)
+            && *revision == resource.revision
+        {
+            return Arc::clone(encoded);
+        }
+        let encoded = Arc::new(self.encode(resource, true));
+        let entry = (resource.revision, Arc::clone(&encoded));
+        self.lock().insert(resource.key.clone(), entry);
+        encoded
+    }
+
+    fn encode(&self, resource: &Resource, hashed: bool) -> Encoded {
+        let key = &resource.key;
+        let name = self.side.name(key, &resource.labels, hashed);
+        let labels = self.side.labels(resource, &name);
+        let spec = Any { type_url: key.kind.spec_type_url(), value: resource.spec.clone() };
+        let wire = wire_name(&name, &key.mesh);
+        let meta = Meta { name, mesh: key.mesh.to_string(), labels, ..Meta::default() };
+        let body = KumaResource { meta: Some(meta), spec: Some(spec), status: None };
+        let body: Bytes = body.encode_to_vec().into();
+        Encoded { name: wire, version: hex::encode(Sha256::digest(&body)), body }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ResourceKey, (Revision, Arc<Encoded>)>> {
+        // A panic elsewhere leaves the map as it was.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,136 @@
+//! The zones that are, or were, connected, and how far each is.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use portolan_model::Revision;
+use portolan_proto::status::{InstanceStatus, ZoneStatus};
+use tokio::sync::watch;
+
+use crate::peer::Peer;
+
+/// What is known of one zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneState {
+    /// Its name.
+    pub name: String,
+    /// Whether its stream of global resources is open.
+    pub online: bool,
+    /// Since when it is online, or offline.
+    pub since: Timestamp,
+    /// When its last stream was opened.
+    pub connected: Timestamp,
+    /// Everything for the zone up to this revision is on the zone's disk.
+    pub acknowledged_revision: Revision,
+    /// Version of its control plane.
+    pub version: String,
+    /// Identity of its process.
+    pub instance_id: String,
+    /// Whether it is a Portolan (else a Kuma).
+    pub is_portolan: bool,
+    /// The last thing that it refused.
+    pub last_error: Option<String>,
+    /// Its proxies, as it reports them.
+    pub instances: Vec<InstanceStatus>,
+    /// Responses by kind: sent, acknowledged, refused.
+    pub counts: BTreeMap<String, [u64; 3]>,
+    /// Tells one stream from another.
+    pub(crate) stream: u64,
+}
+
+/// All zones by name. What did not change is shared.
+pub type Zones = Arc<BTreeMap<String, Arc<ZoneState>>>;
+
+/// All zones; every change is published.
+#[derive(Debug)]
+pub(super) struct Registry {
+    zones: watch::Sender<Zones>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { zones: watch::Sender::new(Arc::default()) }
+    }
+}
+
+impl Registry {
+    pub(super) fn watch(&self) -> watch::Receiver<Zones> {
+        self.zones.subscribe()
+    }
+
+    /// A stream was opened; returns its number. A stream that the zone had before is replaced.
+    pub(super) fn open(&self, zone: &str) -> u64 {
+        let now = Timestamp::now();
+        let mut number = 0;
+        self.zones.send_modify(|zones| {
+            let zones = Arc::make_mut(zones);
+            number = zones.get(zone).map_or(0, |state| state.stream) + 1;
+            let instances =
+                zones.get(zone).map(|state| state.instances.clone()).unwrap_or_default();
+            let state = ZoneState {
+                name: zone.to_owned(),
+                online: true,
+                since: now,
+                connected: now,
+                acknowledged_revision: 0,
+                version: String::new(),
+                instance_id: String::new(),
+                is_portolan: false,
+                last_error: None,
+                instances,
+                counts: BTreeMap::new(),
+                stream: number,
+            };
+            zones.insert(zone.to_owned(), Arc::new(state));
+        });
+        number
+    }
+
+    /// Whether the stream is still the zone's newest.
+    pub(super) fn is_newest(&self, zone: &str, stream: u64) -> bool {
+        self.zones.borrow().get(zone).is_some_and(|state| state.stream == stream)
+    }
+
+    /// The stream was closed.
+    pub(super) fn close(&self, zone: &str, stream: u64) {
+        self.update(zone, stream, |state| {
+            state.online = false;
+            state.since = Timestamp::now();
+            state.instances.clear();
+        });
+    }
+
+    /// Changes the state of a zone, unless a newer stream has taken over. Publishes only real changes.
+    pub(super) fn update(&self, zone: &str, stream: u64, change: impl FnOnce(&mut ZoneState)) {
+        self.zones.send_if_modified(|zones| {
+            let Some(current) = zones.get(zone) else { return false };
+            if current.stream != stream {
+                return false;
+            }
+            let mut next = (**current).clone();
+            change(&mut next);
+            if next == **current {
+                return false;
+            }
+            Arc::make_mut(zones).insert(zone.to_owned(), Arc::new(next));
+            true
+        });
+    }
+
+    /// What the zone reports of its proxies.
+    pub(super) fn report(&self, zone: &str, status: ZoneStatus) {
+        let stream = self.zones.borrow().get(zone).map(|state| state.stream);
+        if let Some(stream) = stream {
+            self.update(zone, stream, |state| state.instances = status.instances);
+        }
+    }
+
+    /// Notes who the peer is.
+    pub(super) fn introduce(&self, zone: &str, stream: u64, peer: &Peer) {
+        self.update(zone, stream, |state| {
+            state.version.clone_from(&peer.version);
+            state.instance_id.clone_from(&peer.instance_id);
+            state.is_portolan = peer.is_portolan;
+        });
+    }
+}

@@ -1,0 +1,203 @@
+//! Everything that a zone says to its global on one connection.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use portolan_model::Kind;
+use portolan_proto::{
+    discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse},
+    mesh::{
+        ZoneHealthCheckRequest, global_kds_service_client::GlobalKdsServiceClient,
+        kds_sync_service_client::KdsSyncServiceClient,
+    },
+    status::status_service_client::StatusServiceClient,
+};
+use portolan_store::StoreError;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::{ReceiverStream, WatchStream};
+use tonic::{
+    Code, Request, Status,
+    codec::CompressionEncoding,
+    transport::{Channel, Endpoint},
+};
+use tracing::{debug, info, warn};
+
+use super::{ZoneConfig, connect};
+use crate::{
+    encode::Encoder,
+    peer,
+    receiver::{From, Receiver},
+    sender::{Heard, Sender},
+};
+
+/// Messages that wait for a slow global; one of each kind is in flight at most.
+const QUEUE: usize = 64;
+/// How long to wait for a store that is away before a response is written again.
+const STORE_RETRY: Duration = Duration::from_millis(500);
+/// Until the global says otherwise.
+const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    #[error("{}", .0.message())]
+    Stream(#[from] Status),
+}
+
+/// One connection, from its start until any of its streams ends.
+pub(super) async fn session(
+    config: &ZoneConfig,
+    encoder: &Arc<Encoder>,
+    endpoint: &Endpoint,
+) -> Result<(), SessionError> {
+    let channel = connect::connect(endpoint, &config.tls)
+        .await
+        .map_err(|error| SessionError::Connect(chain(&error)))?;
+    info!(global = %endpoint.uri(), "connected to the global");
+    tokio::select! {
+        ended = from_global(config, channel.clone()) => ended?,
+        ended = to_global(config, encoder, channel.clone()) => ended?,
+        ended = health_checks(config, channel.clone()) => ended?,
+        ended = reports(config, channel) => ended?,
+    }
+    Ok(())
+}
+
+/// An error with its causes: the first alone says too little.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn request<T>(config: &ZoneConfig, message: T) -> Result<Request<T>, Status> {
+    let mut request = Request::new(message);
+    let metadata = request.metadata_mut();
+    let zone = config
+        .zone
+        .parse()
+        .map_err(|_| Status::invalid_argument("the name of the zone cannot be sent"))?;
+    metadata.insert("client-id", zone);
+    metadata.insert("kds-version", tonic::metadata::MetadataValue::from_static("v3"));
+    for feature in ["zone-ping-health", "hash-suffix"] {
+        metadata.append("features", tonic::metadata::MetadataValue::from_static(feature));
+    }
+    Ok(request)
+}
+
+fn sync_client(config: &ZoneConfig, channel: Channel) -> KdsSyncServiceClient<Channel> {
+    KdsSyncServiceClient::new(channel)
+        .send_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(config.max_message_bytes)
+        .max_encoding_message_size(config.max_message_bytes)
+}
+
+/// Takes what the global owns: each response is one transaction, its acknowledgement follows.
+async fn from_global(config: &ZoneConfig, channel: Channel) -> Result<(), Status> {
+    let (requests, outgoing) = mpsc::channel::<DeltaDiscoveryRequest>(QUEUE);
+    let holds = config.store.index().snapshot().watermark().cloned();
+    let node = peer::node(&config.zone, &config.instance_id, holds.as_ref());
+    let gone = |_| Status::cancelled("the global is gone");
+    for kind in Kind::all().filter(|kind| kind.direction.to_zone()) {
+        let mut subscription = Receiver::subscribe(kind);
+        subscription.node = Some(node.clone());
+        requests.send(subscription).await.map_err(gone)?;
+    }
+    let call = request(config, ReceiverStream::new(outgoing))?;
+    let mut responses =
+        sync_client(config, channel).global_to_zone_sync(call).await?.into_inner();
+    let mut receiver = Receiver::new(From::Global);
+    while let Some(response) = responses.message().await? {
+        let answer = take(config, &mut receiver, response).await?;
+        requests.send(answer).await.map_err(gone)?;
+    }
+    Ok(())
+}
+
+async fn take(
+    config: &ZoneConfig,
+    receiver: &mut Receiver,
+    response: DeltaDiscoveryResponse,
+) -> Result<DeltaDiscoveryRequest, Status> {
+    let received = receiver.receive(response, &config.store.index().snapshot());
+    if let Some(refusal) = &received.answer.error_detail {
+        warn!(kind = received.answer.type_url, reason = refusal.message, "resources refused");
+    }
+    loop {
+        match config.store.commit(received.batch.clone()).await {
+            Ok(_) => return Ok(received.answer),
+            Err(StoreError::Unavailable(reason) | StoreError::Unknown(reason)) => {
+                debug!(reason, "the store is away; trying again");
+                tokio::time::sleep(STORE_RETRY).await;
+            }
+            Err(error) => return Err(Status::internal(error.to_string())),
+        }
+    }
+}
+
+/// Sends what the zone owns. The roles are reversed: the global asks, the zone responds.
+async fn to_global(
+    config: &ZoneConfig,
+    encoder: &Arc<Encoder>,
+    channel: Channel,
+) -> Result<(), Status> {
+    let (responses, outgoing) = mpsc::channel::<DeltaDiscoveryResponse>(QUEUE);
+    let call = request(config, ReceiverStream::new(outgoing))?;
+    let mut requests =
+        sync_client(config, channel).zone_to_global_sync(call).await?.into_inner();
+    let mut sender = Sender::new(&config.zone, Arc::clone(encoder));
+    let mut index = config.store.index().subscribe();
+    loop {
+        let snapshot = index.borrow_and_update().clone();
+        while let Some(response) = sender.next(&snapshot) {
+            let sent = responses.send(response).await;
+            sent.map_err(|_| Status::cancelled("the global is gone"))?;
+        }
+        tokio::select! {
+            message = requests.message() => {
+                let Some(message) = message? else { return Ok(()) };
+                let kind = message.type_url.clone();
+                if let Heard::Refused(reason) = sender.hear(message) {
+                    warn!(kind, reason, "the global refused resources of this zone");
+                }
+            }
+            changed = index.changed() => changed.map_err(|_| Status::unavailable("stopping"))?,
+        }
+    }
+}
+
+/// Tells the global now and then that the zone is there; a Kuma global wants it.
+async fn health_checks(config: &ZoneConfig, channel: Channel) -> Result<(), Status> {
+    let mut client = GlobalKdsServiceClient::new(channel);
+    let mut interval = HEALTH_CHECK_INTERVAL;
+    loop {
+        let call = request(config, ZoneHealthCheckRequest {})?;
+        match client.health_check(call).await {
+            Ok(answer) => {
+                let given = answer.into_inner().interval.unwrap_or_default().seconds;
+                if let Ok(seconds @ 1..) = u64::try_from(given) {
+                    interval = Duration::from_secs(seconds);
+                }
+            }
+            Err(status) => debug!(%status, "health check failed"),
+        }
+        tokio::time::sleep(interval).await;
+    }
+}
+
+/// Reports what the zone's proxies serve; a Kuma global does not want to know.
+async fn reports(config: &ZoneConfig, channel: Channel) -> Result<(), Status> {
+    let statuses = WatchStream::new(config.status.clone()).fuse();
+    let mut client = StatusServiceClient::new(channel);
+    match client.report(request(config, statuses)?).await {
+        Err(status) if status.code() != Code::Unimplemented => Err(status),
+        Err(_) => std::future::pending().await,
+        Ok(_) => Ok(()),
+    }
+}
