@@ -3,10 +3,14 @@
 use std::{
     fs,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
 
 use crate::{Process, Sandbox, SandboxError, Zone, free_port};
 
@@ -91,7 +95,7 @@ impl Sandbox {
         let envoy = self.envoy.iter().map(|path| ("ENVOY_BIN", path.display().to_string()));
         let environment: Vec<_> = envoy.collect();
         let process = Process::start(name, self.binary(), args, &environment, log)?;
-        Ok(Gateway { name: name.clone(), process, admin: folder.join("admin.sock") })
+        Ok(Gateway { name: name.clone(), process, admin: folder.join("kuma-envoy-admin.sock") })
     }
 
     /// Starts an echo service on a free port and waits until it answers.
@@ -107,6 +111,35 @@ impl Sandbox {
             .await?;
         Ok(Echo { service: service.to_owned(), process, address })
     }
+}
+
+impl Gateway {
+    /// Waits until its Envoy listens on a port.
+    pub async fn listening(&mut self, port: u16) -> Result<(), SandboxError> {
+        let what = format!("{} listening on port {port}", self.name);
+        let admin = self.admin.clone();
+        let address = format!(":{port}");
+        self.process
+            .ready(&what, async || {
+                let listeners = admin_get(&admin, "/listeners").await.ok()?;
+                listeners.contains(&address).then_some(())
+            })
+            .await
+    }
+
+    /// What its Envoy answers on its admin interface.
+    pub async fn admin(&self, path: &str) -> Result<String, SandboxError> {
+        Ok(admin_get(&self.admin, path).await?)
+    }
+}
+
+async fn admin_get(socket: &Path, path: &str) -> std::io::Result<String> {
+    let mut stream = UnixStream::connect(socket).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
 }
 
 impl Zone {

@@ -36,6 +36,8 @@ pub struct Http {
 impl Http {
     /// At `base`, as in `http://127.0.0.1:5681`.
     pub fn new(base: impl Into<String>) -> Self {
+        // reqwest wants one although nothing here speaks TLS; another may be there already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         Self { client: reqwest::Client::new(), base: base.into() }
     }
 

@@ -10,7 +10,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use jiff::Timestamp;
 use portolan_model::Revision;
 use sqlx::{
-    Connection, Executor, PgConnection, Row as _,
+    ConnectOptions, Connection, Executor, PgConnection, Row as _,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
@@ -44,7 +44,7 @@ pub async fn connect(
     retention: Retention,
     cancel: CancellationToken,
 ) -> Result<Arc<dyn Store>, OpenError> {
-    let options: PgConnectOptions = url.parse()?;
+    let options = url.parse::<PgConnectOptions>()?.disable_statement_logging();
     let mut connection = PgConnection::connect_with(&options).await?;
     // Takes an advisory lock: replicas that start together wait for one another.
     MIGRATIONS

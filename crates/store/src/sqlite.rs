@@ -51,7 +51,8 @@ pub async fn open(
         .synchronous(SqliteSynchronous::Full)
         .locking_mode(SqliteLockingMode::Exclusive)
         .busy_timeout(std::time::Duration::ZERO)
-        .pragma("wal_autocheckpoint", "2000");
+        .pragma("wal_autocheckpoint", "2000")
+        .disable_statement_logging();
     let mut connection = options.connect().await.map_err(|error| in_use(path, error))?;
     MIGRATIONS.run(&mut connection).await.map_err(|error| migration_in_use(path, error))?;
     let mut disk = SqliteFile { connection, retention };

@@ -17,48 +17,56 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How the global sees this program.
+const USER_AGENT: &str = concat!("portolan/", env!("CARGO_PKG_VERSION"));
 /// HTTP/2 window of a stream.
 const WINDOW_BYTES: u32 = 1024 * 1024;
 
-/// The addresses as endpoints.
-pub(super) fn endpoints(globals: &[String]) -> Result<Vec<Endpoint>, ZoneError> {
+/// An address of the global.
+pub(super) struct Address {
+    endpoint: Endpoint,
+    /// Whether the connector adds TLS; tonic must not add any of its own.
+    secure: bool,
+}
+
+/// The addresses, checked.
+pub(super) fn addresses(globals: &[String]) -> Result<Vec<Address>, ZoneError> {
     if globals.is_empty() {
         return Err(ZoneError::Address(String::new()));
     }
-    globals.iter().map(|url| endpoint(url)).collect()
+    globals.iter().map(|url| address(url)).collect()
 }
 
-fn endpoint(url: &str) -> Result<Endpoint, ZoneError> {
+fn address(url: &str) -> Result<Address, ZoneError> {
     let not_one = || ZoneError::Address(url.to_owned());
-    // tonic must not add TLS of its own: the scheme is read by the connector.
-    let http = match url.split_once("://") {
-        Some(("grpcs", rest)) => format!("https://{rest}"),
-        Some(("grpc", rest)) => format!("http://{rest}"),
+    let (secure, authority) = match url.split_once("://") {
+        Some(("grpcs", rest)) => (true, rest),
+        Some(("grpc", rest)) => (false, rest),
         _ => return Err(not_one()),
     };
-    let endpoint = Endpoint::from_shared(http).map_err(|_| not_one())?;
-    Ok(endpoint
+    let endpoint = Endpoint::from_shared(format!("http://{authority}"))
+        .and_then(|endpoint| endpoint.user_agent(USER_AGENT))
+        .map_err(|_| not_one())?
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .connect_timeout(CONNECT_TIMEOUT)
         .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(4 * WINDOW_BYTES)
-        .user_agent(concat!("portolan/", env!("CARGO_PKG_VERSION")))
-        .unwrap_or_else(|_| unreachable!("the name of this program is a valid header")))
+        .initial_connection_window_size(4 * WINDOW_BYTES);
+    Ok(Address { endpoint, secure })
 }
 
 /// Connects.
 pub(super) async fn connect(
-    endpoint: &Endpoint,
+    address: &Address,
     tls: &Arc<rustls::ClientConfig>,
 ) -> Result<Channel, tonic::transport::Error> {
-    let tls = TlsConnector::from(Arc::clone(tls));
+    let tls = address.secure.then(|| TlsConnector::from(Arc::clone(tls)));
     let connector = service_fn(move |uri: Uri| {
         let tls = tls.clone();
-        async move { dial(&uri, &tls).await }
+        async move { dial(&uri, tls).await }
     });
-    endpoint.connect_with_connector(connector).await
+    address.endpoint.connect_with_connector(connector).await
 }
 
 /// What tonic speaks HTTP/2 over.
@@ -66,16 +74,13 @@ trait Io: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
 
 impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Io for T {}
 
-async fn dial(uri: &Uri, tls: &TlsConnector) -> std::io::Result<TokioIo<Box<dyn Io>>> {
+async fn dial(uri: &Uri, tls: Option<TlsConnector>) -> std::io::Result<TokioIo<Box<dyn Io>>> {
     let invalid = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidInput, what);
     let host = uri.host().ok_or_else(|| invalid("no host"))?.trim_matches(['[', ']']);
-    let secure = uri.scheme_str() == Some("https");
     let port = uri.port_u16().unwrap_or(5685);
     let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
-    if !secure {
-        return Ok(TokioIo::new(Box::new(stream)));
-    }
+    let Some(tls) = tls else { return Ok(TokioIo::new(Box::new(stream))) };
     let name = ServerName::try_from(host.to_owned()).map_err(|_| invalid("no server name"))?;
     let stream = tls.connect(name, stream).await?;
     Ok(TokioIo::new(Box::new(stream)))

@@ -52,12 +52,12 @@ pub enum ZoneError {
 /// # Errors
 /// [`ZoneError`] when the configuration cannot lead anywhere.
 pub async fn run(config: ZoneConfig, cancel: CancellationToken) -> Result<(), ZoneError> {
-    let endpoints = connect::endpoints(&config.globals)?;
+    let addresses = connect::addresses(&config.globals)?;
     let encoder = Encoder::new(Side::Zone(config.zone.clone()));
     let mut delays = backoff();
-    for (url, endpoint) in config.globals.iter().zip(&endpoints).cycle() {
+    for (url, address) in config.globals.iter().zip(&addresses).cycle() {
         let start = Instant::now();
-        let session = streams::session(&config, &encoder, endpoint);
+        let session = streams::session(&config, &encoder, url, address);
         let ended = tokio::select! {
             ended = session => ended,
             () = cancel.cancelled() => return Ok(()),

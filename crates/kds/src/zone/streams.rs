@@ -18,11 +18,14 @@ use tokio_stream::wrappers::{ReceiverStream, WatchStream};
 use tonic::{
     Code, Request, Status,
     codec::CompressionEncoding,
-    transport::{Channel, Endpoint},
+    transport::Channel,
 };
 use tracing::{debug, info, warn};
 
-use super::{ZoneConfig, connect};
+use super::{
+    ZoneConfig,
+    connect::{self, Address},
+};
 use crate::{
     encode::Encoder,
     peer,
@@ -50,12 +53,13 @@ pub(super) enum SessionError {
 pub(super) async fn session(
     config: &ZoneConfig,
     encoder: &Arc<Encoder>,
-    endpoint: &Endpoint,
+    url: &str,
+    address: &Address,
 ) -> Result<(), SessionError> {
-    let channel = connect::connect(endpoint, &config.tls)
+    let channel = connect::connect(address, &config.tls)
         .await
         .map_err(|error| SessionError::Connect(chain(&error)))?;
-    info!(global = %endpoint.uri(), "connected to the global");
+    info!(global = url, "connected to the global");
     tokio::select! {
         ended = from_global(config, channel.clone()) => ended?,
         ended = to_global(config, encoder, channel.clone()) => ended?,

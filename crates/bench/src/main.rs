@@ -1,0 +1,32 @@
+//! `portolan-bench`: measures real processes on loopback and prints a table in Markdown.
+//!
+//! `gateway` runs a global on Postgres, two zones and one Envoy in each; `zones` runs a hundred light KDS
+//! clients against one global. `make bench` and `make bench-scale` call them.
+
+mod client;
+mod envoy_share;
+mod figures;
+mod gateway;
+mod process;
+mod routes;
+mod zones;
+
+use clap::Parser;
+
+/// Measures Portolan with real processes on loopback.
+#[derive(Parser, Debug)]
+#[command(name = "portolan-bench", version)]
+enum Bench {
+    /// Propagation, write rate, CPU and memory with real Envoys
+    Gateway(gateway::Args),
+    /// A hundred zones on one global
+    Zones(zones::Args),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Bench::parse() {
+        Bench::Gateway(args) => gateway::run(args).await,
+        Bench::Zones(args) => zones::run(args).await,
+    }
+}

@@ -1,0 +1,96 @@
+//! REST requests.
+
+use futures::{Stream, StreamExt};
+use reqwest::{Method, Response, header};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{context::Server, errors::Failure};
+
+/// A control plane.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    server: Server,
+}
+
+impl Client {
+    /// For a server of the user's contexts.
+    pub(crate) fn new(server: &Server) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder().build().map_err(Failure::other)?;
+        Ok(Self { http, server: server.clone() })
+    }
+
+    /// GET; the body as JSON.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        let answer = self.send(Method::GET, path, None).await?;
+        answer.json().await.map_err(Failure::other)
+    }
+
+    /// POST of JSON.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Response, Failure> {
+        self.send(Method::POST, path, Some(body.to_string())).await
+    }
+
+    /// DELETE.
+    pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
+        self.send(Method::DELETE, path, None).await.map(drop)
+    }
+
+    /// GET of a stream with a JSON value in each line.
+    pub(crate) async fn lines<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<impl Stream<Item = Result<T, Failure>> + Unpin + use<T>, Failure> {
+        let chunks = self.send(Method::GET, path, None).await?.bytes_stream();
+        let state = (Box::pin(chunks), Vec::new());
+        let lines = futures::stream::unfold(state, |(mut chunks, mut buffer)| async move {
+            loop {
+                if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+                    let line: Vec<u8> = buffer.drain(..=end).collect();
+                    let value = serde_json::from_slice(&line).map_err(Failure::other);
+                    return Some((value, (chunks, buffer)));
+                }
+                match chunks.next().await? {
+                    Ok(chunk) => buffer.extend_from_slice(&chunk),
+                    Err(error) => return Some((Err(Failure::other(error)), (chunks, Vec::new()))),
+                }
+            }
+        });
+        Ok(Box::pin(lines))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<Response, Failure> {
+        let url = &self.server.url;
+        let mut request = self.http.request(method, format!("{url}{path}"));
+        if let Some(token) = &self.server.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+        }
+        let answer = request.send().await.map_err(|error| Failure::Unreachable {
+            url: url.clone(),
+            reason: cause(&error),
+        })?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let body = answer.text().await.unwrap_or_default();
+        Err(Failure::from_answer(status.as_u16(), &body))
+    }
+}
+
+/// The last cause: "connection refused" says more than "error sending request".
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}

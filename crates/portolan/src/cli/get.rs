@@ -1,0 +1,235 @@
+//! `portolan get`.
+
+use std::collections::BTreeSet;
+
+use clap::Args as ClapArgs;
+use futures::StreamExt;
+use jiff::Timestamp;
+use portolan_model::{Kind, Scope, kinds, labels};
+use serde_json::{Value, json};
+
+use super::{
+    Output,
+    age::age,
+    client::Client,
+    delete::{collection, kind},
+    errors::Failure,
+    print, table,
+};
+
+/// Shows resources.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  portolan get meshgatewayroutes
+  portolan get meshgateway edge -o yaml
+  portolan get dataplanes --all-meshes --watch")]
+pub(crate) struct Args {
+    /// The kind, as in `meshgateways`, `meshgateway` or `mgw`
+    kind: String,
+
+    /// Only the one of this name
+    name: Option<String>,
+
+    /// The mesh
+    #[arg(long, short, default_value = "default")]
+    mesh: String,
+
+    /// Those of all meshes
+    #[arg(long, short = 'A', conflicts_with = "name")]
+    all_meshes: bool,
+
+    /// How to show it
+    #[arg(short, long, default_value = "table")]
+    output: Output,
+
+    /// Goes on, with a line for each change
+    #[arg(long, short, conflicts_with = "name")]
+    watch: bool,
+}
+
+/// Most items of a page.
+const PAGE: usize = 1000;
+
+/// Shows them once, or until interrupted.
+pub(crate) async fn run(args: Args, client: &Client) -> Result<(), Failure> {
+    let kind = kind(&args.kind)?;
+    let path = if args.all_meshes && kind.scope == Scope::Mesh {
+        format!("/{}", kind.plural)
+    } else {
+        collection(kind, &args.mesh)
+    };
+    if let Some(name) = &args.name {
+        let resource = client.get(&format!("{path}/{name}")).await?;
+        return show(kind, vec![resource], args.output, true);
+    }
+    if args.watch {
+        return watch(client, &path, args.output).await;
+    }
+    show(kind, all(client, kind, &path, args.output).await?, args.output, false)
+}
+
+/// Every page. Tables of what has an insight show it too.
+async fn all(
+    client: &Client,
+    kind: Kind,
+    path: &str,
+    output: Output,
+) -> Result<Vec<Value>, Failure> {
+    let with_insight = matches!(output, Output::Table | Output::Wide) && has_insight(kind);
+    let path = if with_insight { format!("{path}/_overview") } else { path.to_owned() };
+    let mut items = Vec::new();
+    loop {
+        let offset = items.len();
+        let page = client.get(&format!("{path}?size={PAGE}&offset={offset}")).await?;
+        items.extend(page["items"].as_array().into_iter().flatten().cloned());
+        if page["next"].is_null() || items.len() == offset {
+            return Ok(items);
+        }
+    }
+}
+
+fn has_insight(kind: Kind) -> bool {
+    kind == kinds::DATAPLANE || kind == kinds::ZONE
+}
+
+async fn watch(client: &Client, path: &str, output: Output) -> Result<(), Failure> {
+    let mut changes = client.lines::<Value>(&format!("{path}?watch=true")).await?;
+    while let Some(change) = changes.next().await {
+        let change = change?;
+        match output {
+            Output::Json => print(&change.to_string()),
+            Output::Yaml => {
+                let text = serde_norway::to_string(&change).map_err(Failure::other)?;
+                print(&format!("---\n{text}"));
+            }
+            Output::Table | Output::Wide => {
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                let resource = &change["resource"];
+                print(&format!(
+                    "{:<8}{:<12}{:<40}revision {}",
+                    text(&change["operation"]),
+                    text(&resource["mesh"]),
+                    text(&resource["name"]),
+                    change["revision"],
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn show(kind: Kind, items: Vec<Value>, output: Output, single: bool) -> Result<(), Failure> {
+    let value = |mut items: Vec<Value>| match (single, items.pop()) {
+        (true, Some(item)) => item,
+        (_, last) => {
+            items.extend(last);
+            json!({ "total": items.len(), "items": items })
+        }
+    };
+    let text = match output {
+        Output::Json => serde_json::to_string_pretty(&value(items)).map_err(Failure::other)?,
+        Output::Yaml if single => {
+            serde_norway::to_string(&value(items)).map_err(Failure::other)?
+        }
+        // Documents, so that what comes out can be applied again.
+        Output::Yaml => {
+            let documents: Result<Vec<_>, _> = items.iter().map(serde_norway::to_string).collect();
+            documents.map_err(Failure::other)?.join("---\n")
+        }
+        Output::Table => rows(kind, &items, false),
+        Output::Wide => rows(kind, &items, true),
+    };
+    print(&text);
+    Ok(())
+}
+
+fn rows(kind: Kind, items: &[Value], wide: bool) -> String {
+    let now = Timestamp::now();
+    let mut headings = Vec::new();
+    if kind.scope == Scope::Mesh {
+        headings.push("MESH");
+    }
+    headings.push("NAME");
+    let own: &[&str] = match kind.name() {
+        "Dataplane" => &["STATUS", "TAGS", "ADDRESS"],
+        "Zone" => &["STATUS"],
+        "MeshGateway" => &["LISTENERS"],
+        "MeshGatewayRoute" => &["HOSTNAMES", "RULES"],
+        _ => &[],
+    };
+    headings.extend(own);
+    headings.push("AGE");
+    if wide {
+        headings.extend(["ORIGIN", "MODIFIED"]);
+    }
+    let row = |item: &Value| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let label = |name: &str| text(&item["labels"][name]);
+        let shown = label(labels::DISPLAY_NAME);
+        let mut row = Vec::new();
+        if kind.scope == Scope::Mesh {
+            row.push(text(&item["mesh"]));
+        }
+        row.push(if shown.is_empty() { text(&item["name"]) } else { shown });
+        row.extend(own_columns(kind, item));
+        row.push(age(text(&item["creationTime"]).parse().ok(), now));
+        if wide {
+            let zone = label(labels::ZONE);
+            row.push(if zone.is_empty() { label(labels::ORIGIN) } else { zone });
+            row.push(age(text(&item["modificationTime"]).parse().ok(), now));
+        }
+        row
+    };
+    table::render(&headings, items.iter().map(row).collect())
+}
+
+fn own_columns(kind: Kind, item: &Value) -> Vec<String> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    match kind.name() {
+        "Dataplane" => {
+            let networking = &item["dataplane"]["networking"];
+            vec![
+                status(&item["dataplaneInsight"]).to_owned(),
+                tags(networking),
+                networking["address"].as_str().unwrap_or_default().to_owned(),
+            ]
+        }
+        "Zone" => vec![status(&item["zoneInsight"]).to_owned()],
+        "MeshGateway" => {
+            let listener = |listener: &Value| {
+                let text = |field: &str| listener[field].as_str().unwrap_or("*").to_owned();
+                format!("{}:{}:{}", text("protocol"), text("hostname"), listener["port"])
+            };
+            vec![list(&item["conf"]["listeners"]).iter().map(listener).collect::<Vec<_>>().join(" ")]
+        }
+        "MeshGatewayRoute" => {
+            let conf = &item["conf"];
+            let hostnames = list(&conf["http"]["hostnames"]);
+            let hostnames: Vec<_> = hostnames.iter().filter_map(Value::as_str).collect();
+            let rules = list(&conf["http"]["rules"]).len() + list(&conf["tcp"]["rules"]).len();
+            vec![hostnames.join(" "), rules.to_string()]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Online is who has connected and not disconnected since.
+fn status(insight: &Value) -> &'static str {
+    let last = insight["subscriptions"].as_array().and_then(|all| all.last());
+    let online = last.is_some_and(|subscription| {
+        !subscription["connectTime"].is_null() && subscription["disconnectTime"].is_null()
+    });
+    if online { "Online" } else { "Offline" }
+}
+
+/// All tags of a Dataplane once, as `NAME=VALUE`.
+fn tags(networking: &Value) -> String {
+    let inbounds = networking["inbound"].as_array().into_iter().flatten();
+    let sets = inbounds.map(|inbound| &inbound["tags"]).chain([&networking["gateway"]["tags"]]);
+    let tags: BTreeSet<_> = sets
+        .filter_map(Value::as_object)
+        .flatten()
+        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
+        .collect();
+    tags.into_iter().collect::<Vec<_>>().join(" ")
+}

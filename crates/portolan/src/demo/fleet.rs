@@ -1,0 +1,174 @@
+//! The processes of the demo.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use anyhow::Context;
+use portolan_dataplane::envoy::{self, Source};
+use portolan_sandbox::{
+    Echo, Gateway, GatewayOptions, Global, GlobalOptions, Sandbox, Zone, ZoneOptions,
+    loopback_with_free_port, postgres::Postgres,
+};
+
+use super::{resources::PORT, say::Say};
+
+/// Services behind the gateways of each zone.
+const SERVICES: [&str; 2] = ["frontend", "api"];
+/// Gateway instances of each zone.
+const INSTANCES: usize = 2;
+
+/// One zone and what runs in it.
+pub(crate) struct Site {
+    /// Its control plane.
+    pub(crate) zone: Zone,
+    /// Where its gateways listen.
+    pub(crate) address: IpAddr,
+    /// Its gateway instances.
+    pub(crate) gateways: Vec<Gateway>,
+    services: Vec<Echo>,
+}
+
+/// Everything that the demo runs; gone when it is dropped.
+pub(crate) struct Fleet {
+    /// Where it all lives.
+    pub(crate) sandbox: Sandbox,
+    /// The global.
+    pub(crate) global: Global,
+    /// The zones.
+    pub(crate) sites: Vec<Site>,
+    postgres: Option<Postgres>,
+}
+
+impl Fleet {
+    /// Starts a global, two zones, their services and their gateways.
+    pub(crate) async fn start(with_postgres: bool, say: &Say) -> anyhow::Result<Self> {
+        say.step("Starting a global and two zones on loopback");
+        let envoy = install_envoy(say).await?;
+        let binary = std::env::current_exe().context("cannot find this program's file")?;
+        let sandbox = Sandbox::new(binary)?.with_envoy(envoy);
+        let (postgres, store) = store(with_postgres, say).await?;
+        let global = sandbox.global(&GlobalOptions { store, ..GlobalOptions::default() }).await?;
+        say.done(&format!("global      REST {}  KDS {}", global.http.base(), global.kds));
+        let mut sites = Vec::new();
+        for number in 1..=2_u8 {
+            sites.push(start_site(&sandbox, &global, number, say).await?);
+        }
+        global.zones_online(&["zone-1", "zone-2"]).await?;
+        say.done("both zones are connected to the global");
+        Ok(Self { sandbox, global, sites, postgres })
+    }
+
+    /// Starts one more instance in a zone.
+    pub(crate) async fn add_gateway(&mut self, site: usize) -> anyhow::Result<()> {
+        let Site { zone, address, gateways, .. } = &mut self.sites[site];
+        let gateway = start_gateway(&self.sandbox, zone, *address, gateways.len() + 1).await?;
+        gateways.push(gateway);
+        Ok(())
+    }
+
+    /// Moves the logs to where they outlive the demo.
+    pub(crate) fn keep_logs(&self, say: &Say) {
+        let kept = std::env::temp_dir().join(format!("portolan-demo-logs-{}", std::process::id()));
+        let copied = std::fs::create_dir_all(&kept).and_then(|()| self.copy_logs(&kept));
+        if copied.is_ok() {
+            say.detail(&format!("the logs of all processes are in {}", kept.display()));
+        }
+    }
+
+    fn copy_logs(&self, kept: &std::path::Path) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(self.sandbox.folder())? {
+            let path = entry?.path();
+            if let (Some("log"), Some(name)) =
+                (path.extension().and_then(|extension| extension.to_str()), path.file_name())
+            {
+                std::fs::copy(&path, kept.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops everything, the data planes first.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        for site in &mut self.sites {
+            for gateway in &mut site.gateways {
+                gateway.process.stop().await?;
+            }
+            for service in &mut site.services {
+                service.process.stop().await?;
+            }
+            site.zone.process.stop().await?;
+        }
+        self.global.process.stop().await?;
+        if let Some(postgres) = &mut self.postgres {
+            postgres.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+async fn store(
+    with_postgres: bool,
+    say: &Say,
+) -> anyhow::Result<(Option<Postgres>, Option<String>)> {
+    if !with_postgres {
+        return Ok((None, None));
+    }
+    if let Ok(url) = std::env::var("DATABASE_URL") {
+        say.done("Postgres    of $DATABASE_URL");
+        return Ok((None, Some(url)));
+    }
+    let postgres = Postgres::start().await?;
+    let url = postgres.url();
+    say.done(&format!("Postgres    {url}"));
+    Ok((Some(postgres), Some(url)))
+}
+
+async fn install_envoy(say: &Say) -> anyhow::Result<PathBuf> {
+    let source = Source::from_environment(None, None);
+    let envoy = envoy::find_or_install(&source, &|step| say.detail(&step.to_string())).await?;
+    say.done(&format!("Envoy {}  {}", envoy.version.number, envoy.path.display()));
+    Ok(envoy.path)
+}
+
+async fn start_site(
+    sandbox: &Sandbox,
+    global: &Global,
+    number: u8,
+    say: &Say,
+) -> anyhow::Result<Site> {
+    let name = format!("zone-{number}");
+    let address = loopback_with_free_port(number, PORT)?;
+    let zone = sandbox.zone(&name, &[global], &ZoneOptions::default()).await?;
+    global.zones_online(&[&name]).await?;
+    let mut services = Vec::new();
+    for service in SERVICES {
+        let instance = format!("{service}-{number}");
+        let echo = sandbox.echo(&instance, service).await?;
+        zone.register("default", &instance, service, echo.address).await?;
+        services.push(echo);
+    }
+    let mut gateways = Vec::new();
+    for instance in 1..=INSTANCES {
+        gateways.push(start_gateway(sandbox, &zone, address, instance).await?);
+    }
+    say.done(&format!(
+        "{name}      REST {}  gateways on {address}:{PORT} (two Envoys), services {}",
+        zone.http.base(),
+        SERVICES.join(" and "),
+    ));
+    Ok(Site { zone, address, gateways, services })
+}
+
+async fn start_gateway(
+    sandbox: &Sandbox,
+    zone: &Zone,
+    address: IpAddr,
+    instance: usize,
+) -> anyhow::Result<Gateway> {
+    let options = GatewayOptions {
+        name: format!("gw-{}-{instance}", zone.name.trim_start_matches("zone-")),
+        mesh: "default".to_owned(),
+        address,
+        service: "edge-gateway".to_owned(),
+    };
+    Ok(sandbox.gateway(zone, &options).await?)
+}

@@ -1,0 +1,67 @@
+//! The resources that the demo writes, as a user would.
+
+/// Where the gateways listen.
+pub(crate) const PORT: u16 = 8080;
+/// The host that they serve.
+pub(crate) const HOST: &str = "foo.example.com";
+
+/// The gateway and its routes.
+pub(crate) const GATEWAY: &str = "\
+type: MeshGateway
+mesh: default
+name: edge
+selectors:
+- match:
+    kuma.io/service: edge-gateway
+conf:
+  listeners:
+  - port: 8080
+    protocol: HTTP
+    hostname: foo.example.com
+    tags:
+      port: http/8080
+---
+type: MeshGatewayRoute
+mesh: default
+name: web
+selectors:
+- match:
+    kuma.io/service: edge-gateway
+    port: http/8080
+conf:
+  http:
+    rules:
+    - matches:
+      - path: { match: PREFIX, value: / }
+      backends:
+      - destination: { kuma.io/service: frontend }
+---
+type: MeshGatewayRoute
+mesh: default
+name: api
+selectors:
+- match:
+    kuma.io/service: edge-gateway
+    port: http/8080
+conf:
+  http:
+    rules:
+    - matches:
+      - path: { match: PREFIX, value: /api }
+      backends:
+      - destination: { kuma.io/service: api }
+";
+
+/// A route that sends `/api` to `service`.
+pub(crate) fn api_route(service: &str) -> serde_json::Value {
+    serde_json::json!({
+        "type": "MeshGatewayRoute",
+        "mesh": "default",
+        "name": "api",
+        "selectors": [{ "match": { "kuma.io/service": "edge-gateway", "port": "http/8080" } }],
+        "conf": { "http": { "rules": [{
+            "matches": [{ "path": { "match": "PREFIX", "value": "/api" } }],
+            "backends": [{ "destination": { "kuma.io/service": service } }],
+        }] } },
+    })
+}

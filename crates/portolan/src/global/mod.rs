@@ -1,0 +1,100 @@
+//! `portolan global`: REST over the store of record, and KDS to the zones.
+//!
+//! ```text
+//!   REST 5681 ─▶ store (Postgres or SQLite) ─▶ index ─▶ KDS 5685 ─▶ zones
+//!                                                ▲          │
+//!                              insights, Dataplanes of zones┘   status ─▶ GET /_status
+//! ```
+
+mod config;
+mod status;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use portolan_api as api;
+use portolan_kds::global::{GlobalConfig, Server};
+use portolan_model::kinds;
+use portolan_store::{Batch, Expect, Store, StoreError, Write};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+pub(crate) use config::Args;
+
+use crate::{
+    server::{listen, storage, tasks::Tasks, tls},
+    version,
+};
+
+/// The mesh that exists from the first start on.
+const DEFAULT_MESH: &str = "default";
+
+/// Runs until it is told to stop.
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let cancel = CancellationToken::new();
+    let data_dir = args.data_dir();
+    let api_listener = listen::bind(args.api_bind, "the REST API (--api-bind)")?;
+    let kds_listener = listen::bind(args.kds_bind, "KDS (--kds-bind)")?;
+    let certificate = tls::server_certificate(&data_dir, &args.kds_tls, &args.kds_names)?;
+
+    let store = storage::open(args.store.as_deref(), &data_dir, cancel.clone()).await?;
+    create_default_mesh(&*store).await?;
+
+    let instance = version::Instance::new();
+    let kds = Server::new(
+        GlobalConfig::new(instance.id.clone(), Arc::clone(&store)),
+        cancel.clone(),
+    );
+    let (status_sender, status) = watch::channel(Arc::default());
+    let mut tasks = Tasks::new(cancel.clone());
+    let follow = status::follow(
+        instance.id.clone(),
+        Arc::clone(store.index()),
+        kds.zones(),
+        status_sender,
+        cancel.clone(),
+    );
+    tasks.spawn("status", async move {
+        follow.await;
+        Ok(())
+    });
+    let router = api::router(api::Api {
+        role: api::Role::Global,
+        instance: instance.for_api(store.index()),
+        status,
+        ..api::Api::new(Arc::clone(&store))
+    });
+    info!(
+        api = %api_listener.local_addr()?,
+        kds = %kds_listener.local_addr()?,
+        data = %data_dir.display(),
+        revision = store.index().snapshot().revision(),
+        "global is ready"
+    );
+    tasks.spawn("REST API", listen::serve(api_listener, router, None, cancel.clone()));
+    tasks.spawn(
+        "KDS",
+        listen::serve(
+            kds_listener,
+            kds.into_routes().into_axum_router(),
+            Some(certificate),
+            cancel,
+        ),
+    );
+    tasks.run().await
+}
+
+async fn create_default_mesh(store: &dyn Store) -> anyhow::Result<()> {
+    let mesh = portolan_model::ResourceKey::global(kinds::MESH, DEFAULT_MESH);
+    if store.index().snapshot().get(&mesh).is_some() {
+        return Ok(());
+    }
+    let spec = kinds::MESH.spec_from_json(serde_json::json!({}))?;
+    let write = Write::Put { key: mesh, labels: Default::default(), spec, expect: Expect::Absent };
+    match store.commit(Batch { writes: vec![write], ..Batch::default() }).await {
+        // Another replica was faster.
+        Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
+        Err(error) => Err(error).context("cannot create the default mesh"),
+    }
+}

@@ -1,0 +1,159 @@
+//! What the global knows of its zones, as `GET /_status` shows it.
+//!
+//! A zone that is connected here reports by itself, within milliseconds. One that is connected to another
+//! replica is known by the insights in the store, which are at most a second old.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use portolan_api::status::{Instance, Refused, Status, Zone};
+use portolan_kds::global::{ZoneState, Zones};
+use portolan_model::{Kind, Resource, ResourceKey, Revision, kinds, labels};
+use portolan_proto::{
+    mesh::DataplaneInsight,
+    status::InstanceStatus,
+    system::ZoneInsight,
+    well_known,
+};
+use portolan_store::{Index, Snapshot};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Keeps the status up to date until cancelled.
+pub(crate) async fn follow(
+    instance_id: String,
+    index: Arc<Index>,
+    mut connected: watch::Receiver<Zones>,
+    status: watch::Sender<Arc<Status>>,
+    cancel: CancellationToken,
+) {
+    let mut stored = index.subscribe();
+    loop {
+        let snapshot = stored.borrow_and_update().clone();
+        let here = connected.borrow_and_update().clone();
+        let newest = Arc::new(combine(&instance_id, &snapshot, &here));
+        status.send_if_modified(|current| {
+            let modified = **current != *newest;
+            *current = newest;
+            modified
+        });
+        tokio::select! {
+            changed = stored.changed() => if changed.is_err() { return },
+            changed = connected.changed() => if changed.is_err() { return },
+            () = cancel.cancelled() => return,
+        }
+    }
+}
+
+/// Every zone of the store: as it reports here, else as its insight tells.
+fn combine(
+    instance_id: &str,
+    stored: &Snapshot,
+    here: &Zones,
+) -> Status {
+    let zones = stored
+        .list(kinds::ZONE, None)
+        .map(|zone| match here.get(&*zone.key.name) {
+            Some(state) if state.online => reported(state),
+            _ => recorded(instance_id, stored, &zone.key.name),
+        })
+        .map(|zone| up_to_date(stored, zone))
+        .collect();
+    Status { revision: stored.revision(), zones }
+}
+
+/// Who has the last change that concerns zones has everything: later revisions say nothing to it.
+fn up_to_date(stored: &Snapshot, mut zone: Zone) -> Zone {
+    let last = Kind::all()
+        .filter(|kind| kind.direction.to_zone())
+        .map(|kind| stored.last_change(kind))
+        .max()
+        .unwrap_or_default();
+    let newest = |reached: Revision| if reached >= last { stored.revision() } else { reached };
+    zone.acknowledged_revision = newest(zone.acknowledged_revision);
+    for instance in &mut zone.instances {
+        instance.served_revision = newest(instance.served_revision);
+    }
+    zone
+}
+
+fn reported(state: &ZoneState) -> Zone {
+    Zone {
+        name: state.name.clone(),
+        online: true,
+        since: Some(state.since),
+        acknowledged_revision: state.acknowledged_revision,
+        version: state.version.clone(),
+        last_error: state.last_error.clone(),
+        instances: state.instances.iter().map(reported_instance).collect(),
+    }
+}
+
+fn reported_instance(instance: &InstanceStatus) -> Instance {
+    let refused = (!instance.refused_type.is_empty()).then(|| Refused {
+        type_url: instance.refused_type.clone(),
+        message: instance.refused_message.clone(),
+        revision: instance.refused_revision,
+    });
+    Instance {
+        mesh: instance.mesh.clone(),
+        name: instance.name.clone(),
+        gateway: instance.gateway.clone(),
+        served_revision: instance.served_revision,
+        refused,
+    }
+}
+
+/// From the insights, for a zone that is not connected to this replica.
+fn recorded(instance_id: &str, stored: &Snapshot, name: &str) -> Zone {
+    let key = ResourceKey::global(kinds::ZONE_INSIGHT, name);
+    let insight: ZoneInsight =
+        stored.get(&key).and_then(|insight| insight.spec_as().ok()).unwrap_or_default();
+    let subscription = insight.subscriptions.last().cloned().unwrap_or_default();
+    // This replica knows better of its own connections: an insight of its own is only not closed yet.
+    let online = subscription.connect_time.is_some()
+        && subscription.disconnect_time.is_none()
+        && subscription.global_instance_id != instance_id;
+    let since = subscription.disconnect_time.or(subscription.connect_time);
+    let version = subscription.version.and_then(|version| version.kuma_cp).unwrap_or_default();
+    Zone {
+        name: name.to_owned(),
+        online,
+        since: since.and_then(timestamp),
+        acknowledged_revision: insight.acknowledged_revision,
+        version: version.version,
+        last_error: Some(insight.last_error).filter(|error| !error.is_empty()),
+        instances: if online { recorded_instances(stored, name) } else { Vec::new() },
+    }
+}
+
+fn recorded_instances(stored: &Snapshot, zone: &str) -> Vec<Instance> {
+    let of_zone = |insight: &&Arc<Resource>| {
+        insight.labels.get(labels::ZONE).is_some_and(|label| label == zone)
+    };
+    stored
+        .list(kinds::DATAPLANE_INSIGHT, None)
+        .filter(of_zone)
+        .filter_map(|resource| {
+            let insight: DataplaneInsight = resource.spec_as().ok()?;
+            let open = insight.subscriptions.last()?.disconnect_time.is_none();
+            let served = insight.served.filter(|_| open)?;
+            let refused = (!served.refused_type.is_empty()).then(|| Refused {
+                type_url: served.refused_type,
+                message: served.refused_message,
+                revision: served.refused_revision,
+            });
+            Some(Instance {
+                mesh: resource.key.mesh.to_string(),
+                name: resource.display_name().to_owned(),
+                gateway: served.gateway,
+                served_revision: served.revision,
+                refused,
+            })
+        })
+        .collect()
+}
+
+fn timestamp(time: well_known::Timestamp) -> Option<Timestamp> {
+    Timestamp::new(time.seconds, time.nanos).ok()
+}

@@ -1,0 +1,76 @@
+//! Flags and environment of `portolan zone`.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Args as ClapArgs;
+
+use crate::server::{storage, tls::TlsFiles};
+
+/// Runs a zone control plane: a durable copy of what the global says, and xDS for the zone's gateways.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  portolan zone --name zone-1 --global grpcs://global.example.com:5685 --global-ca ca.pem
+  portolan zone --name zone-1 --global grpcs://a:5685 --global grpcs://b:5685 --global-ca ca.pem")]
+pub(crate) struct Args {
+    /// Name of the zone, unique among the zones of a global
+    #[arg(long, env = "PORTOLAN_ZONE_NAME", value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// KDS address of the global, grpcs://HOST:5685; repeated for its replicas, which are tried in turn
+    #[arg(
+        long,
+        env = "PORTOLAN_GLOBAL",
+        value_delimiter = ',',
+        required = true,
+        value_name = "URL"
+    )]
+    pub(crate) global: Vec<String>,
+
+    /// CA certificate (PEM) of the global
+    #[arg(long, env = "PORTOLAN_GLOBAL_CA", value_name = "FILE")]
+    pub(crate) global_ca: Option<PathBuf>,
+
+    /// Does not verify the certificate of the global: for trials only
+    #[arg(long, env = "PORTOLAN_GLOBAL_INSECURE", conflicts_with = "global_ca")]
+    pub(crate) global_insecure: bool,
+
+    /// Where the REST API listens. It is plain HTTP: keep it on loopback, or put TLS before it
+    #[arg(long, env = "PORTOLAN_API_BIND", default_value = "127.0.0.1:5681", value_name = "ADDR")]
+    pub(crate) api_bind: SocketAddr,
+
+    /// Where data planes connect (bootstrap and xDS over TLS)
+    #[arg(long, env = "PORTOLAN_DP_BIND", default_value = "0.0.0.0:5678", value_name = "ADDR")]
+    pub(crate) dp_bind: SocketAddr,
+
+    /// Path of the SQLite file, or `postgres://…` [default: portolan.db in the data folder]
+    #[arg(long, env = "PORTOLAN_STORE", hide_env_values = true, value_name = "URL")]
+    pub(crate) store: Option<String>,
+
+    /// Folder for the CA, the keys and the SQLite file [default: the user's data folder]
+    #[arg(long, env = "PORTOLAN_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// Names by which data planes reach this zone, for the self-made certificate; may be repeated
+    #[arg(
+        long = "dp-name",
+        env = "PORTOLAN_DP_NAMES",
+        value_delimiter = ',',
+        default_value = "localhost,127.0.0.1,::1",
+        value_name = "NAME"
+    )]
+    pub(crate) dp_names: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) dp_tls: TlsFiles,
+
+    /// Lets data planes in without a token: for trials only
+    #[arg(long, env = "PORTOLAN_DP_WITHOUT_TOKEN")]
+    pub(crate) dp_without_token: bool,
+}
+
+impl Args {
+    /// The folder that everything durable lives in.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| storage::default_data_dir(&self.name))
+    }
+}

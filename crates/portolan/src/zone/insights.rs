@@ -1,0 +1,145 @@
+//! Writes what proxies did into DataplaneInsights, at most once a second for all that changed.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use portolan_model::{Labels, ResourceKey, kinds, labels};
+use portolan_proto::{
+    mesh::{
+        DataplaneInsight, DiscoveryServiceStats, DiscoverySubscription,
+        DiscoverySubscriptionStatus, EnvoyVersion, ServedConfiguration, Version,
+    },
+    well_known,
+};
+use portolan_store::{Batch, Expect, Requirement, Store, StoreError, Write};
+use portolan_xds::type_urls;
+use prost::Message;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::sessions::{Counts, SessionState, Sessions};
+
+/// Least time between two writes: what changes faster is coalesced.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Runs until cancelled; sleeps while nothing changes.
+pub(crate) async fn run(
+    zone: String,
+    instance_id: String,
+    store: Arc<dyn Store>,
+    sessions: Arc<Sessions>,
+    cancel: CancellationToken,
+) {
+    let mut changes = sessions.changes();
+    loop {
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = cancel.cancelled() => return,
+        }
+        for (dataplane, state) in sessions.take_dirty() {
+            let insight = insight(&instance_id, &state, None);
+            if let Err(error) = write(&*store, &zone, &dataplane, &insight).await {
+                warn!(%dataplane, %error, "cannot write the insight");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            () = cancel.cancelled() => return,
+        }
+    }
+}
+
+/// Writes one insight, if its Dataplane is still there.
+pub(crate) async fn write(
+    store: &dyn Store,
+    zone: &str,
+    dataplane: &ResourceKey,
+    insight: &DataplaneInsight,
+) -> Result<(), StoreError> {
+    let labels: Labels = [
+        (labels::ENV, labels::ENV_UNIVERSAL),
+        (labels::MESH, &*dataplane.mesh),
+        (labels::ORIGIN, labels::ORIGIN_ZONE),
+        (labels::ZONE, zone),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let put = Write::Put {
+        key: ResourceKey { kind: kinds::DATAPLANE_INSIGHT, ..dataplane.clone() },
+        labels,
+        spec: insight.encode_to_vec().into(),
+        expect: Expect::Any,
+    };
+    let batch = Batch {
+        requires: vec![Requirement::Exists(dataplane.clone())],
+        writes: vec![put],
+        ..Batch::default()
+    };
+    match store.commit(batch).await {
+        // The Dataplane went in the meantime, and its insight with it.
+        Ok(_) | Err(StoreError::Missing { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The insight of a stream; `disconnected` once it has closed.
+pub(crate) fn insight(
+    instance_id: &str,
+    state: &SessionState,
+    disconnected: Option<Timestamp>,
+) -> DataplaneInsight {
+    let of = |type_url: &str| {
+        Some(stats(state.counts.get(type_url).copied().unwrap_or_default()))
+    };
+    let total = state.counts.values().fold(Counts::default(), |sum, counts| Counts {
+        sent: sum.sent + counts.sent,
+        acknowledged: sum.acknowledged + counts.acknowledged,
+        refused: sum.refused + counts.refused,
+    });
+    let subscription = DiscoverySubscription {
+        id: format!("{instance_id}-{}", state.id),
+        control_plane_instance_id: instance_id.to_owned(),
+        connect_time: Some(timestamp(state.connected)),
+        disconnect_time: disconnected.map(timestamp),
+        status: Some(DiscoverySubscriptionStatus {
+            last_update_time: Some(timestamp(Timestamp::now())),
+            total: Some(stats(total)),
+            cds: of(type_urls::CLUSTER),
+            eds: of(type_urls::ENDPOINTS),
+            lds: of(type_urls::LISTENER),
+            rds: of(type_urls::ROUTES),
+        }),
+        version: Some(Version {
+            envoy: Some(EnvoyVersion {
+                version: state.envoy_version.clone(),
+                ..EnvoyVersion::default()
+            }),
+            ..Version::default()
+        }),
+        ..DiscoverySubscription::default()
+    };
+    let refused = state.refused.as_ref();
+    DataplaneInsight {
+        subscriptions: vec![subscription],
+        served: Some(ServedConfiguration {
+            revision: state.served,
+            refused_type: refused.map(|refusal| refusal.type_url.clone()).unwrap_or_default(),
+            refused_message: refused.map(|refusal| refusal.message.clone()).unwrap_or_default(),
+            refused_revision: refused.map_or(0, |refusal| refusal.watermark),
+            gateway: state.gateway.as_deref().unwrap_or_default().to_owned(),
+        }),
+        ..DataplaneInsight::default()
+    }
+}
+
+fn stats(counts: Counts) -> DiscoveryServiceStats {
+    DiscoveryServiceStats {
+        responses_sent: counts.sent,
+        responses_acknowledged: counts.acknowledged,
+        responses_rejected: counts.refused,
+    }
+}
+
+fn timestamp(time: Timestamp) -> well_known::Timestamp {
+    well_known::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
+}

@@ -1,0 +1,168 @@
+//! `portolan zone`: a durable copy of what the global says, and xDS for the zone's proxies.
+//!
+//! ```text
+//!   global ◀─ KDS ─▶ store (SQLite) ─▶ index ─▶ compiler ─▶ sessions ─▶ ADS 5678 ─▶ Envoys
+//!     ▲                  ▲                                     │
+//!     └── report ◀───────┴── insights, Dataplanes ◀────────────┘  what they acknowledge
+//! ```
+
+mod bootstrap;
+mod compiler;
+mod config;
+mod insights;
+mod proxies;
+mod registration;
+mod report;
+mod sessions;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use portolan_api as api;
+use portolan_identity::{
+    tls::{Trust, client_config},
+    tokens::SigningKey,
+};
+use portolan_kds::zone as kds;
+use portolan_proto::status::ZoneStatus;
+use portolan_store::Store;
+use portolan_xds::AdsServer;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+pub(crate) use config::Args;
+use proxies::ZoneProxies;
+use registration::Registrar;
+use sessions::Sessions;
+
+use crate::{
+    server::{listen, storage, tasks::Tasks, tls},
+    version,
+};
+
+/// Largest KDS message in bytes; Kuma's default.
+const MAX_MESSAGE_BYTES: usize = 10 * 1024 * 1024;
+
+/// Runs until it is told to stop.
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let cancel = CancellationToken::new();
+    let data_dir = args.data_dir();
+    let api_listener = listen::bind(args.api_bind, "the REST API (--api-bind)")?;
+    let dp_listener = listen::bind(args.dp_bind, "data planes (--dp-bind)")?;
+    let certificate = tls::server_certificate(&data_dir, &args.dp_tls, &args.dp_names)?;
+    let signing_key = Arc::new(SigningKey::load_or_create(&data_dir.join("dataplane-token.key"))?);
+
+    let store = storage::open(args.store.as_deref(), &data_dir, cancel.clone()).await?;
+    let instance = version::Instance::new();
+    let sessions = Sessions::new();
+    let (status_sender, status) = watch::channel(ZoneStatus::default());
+    let mut tasks = Tasks::new(cancel.clone());
+
+    spawn_compiler(&mut tasks, &args, &store, &sessions, &cancel);
+    spawn_reports(&mut tasks, &args, &store, &sessions, &instance.id, status_sender, &cancel);
+    spawn_sync(&mut tasks, &args, &store, &instance.id, status, &cancel)?;
+    let registrar =
+        Registrar::new(&args.name, &instance.id, Arc::clone(&store), Arc::clone(&sessions), cancel.clone());
+    tokio::spawn(Arc::clone(&registrar).sweep());
+
+    let proxies = ZoneProxies {
+        sessions,
+        registrar,
+        verifier: (!args.dp_without_token).then(|| Arc::new(signing_key.verifier())),
+    };
+    let ads = tonic::service::Routes::new(AdsServer::new(Arc::new(proxies)).into_service());
+    let router = ads
+        .into_axum_router()
+        .merge(bootstrap::router(bootstrap::settings(&args, &data_dir)?));
+    let api = api::router(api::Api {
+        role: api::Role::Zone { name: args.name.clone() },
+        instance: instance.for_api(store.index()),
+        tokens: Some(signing_key),
+        ..api::Api::new(Arc::clone(&store))
+    });
+    info!(
+        zone = args.name,
+        api = %api_listener.local_addr()?,
+        dp = %dp_listener.local_addr()?,
+        data = %data_dir.display(),
+        "zone is ready"
+    );
+    tasks.spawn("REST API", listen::serve(api_listener, api, None, cancel.clone()));
+    tasks.spawn("data plane server", listen::serve(dp_listener, router, Some(certificate), cancel));
+    tasks.run().await
+}
+
+fn spawn_compiler(
+    tasks: &mut Tasks,
+    args: &Args,
+    store: &Arc<dyn Store>,
+    sessions: &Arc<Sessions>,
+    cancel: &CancellationToken,
+) {
+    let (zone, index) = (args.name.clone(), Arc::clone(store.index()));
+    let (sessions, cancel) = (Arc::clone(sessions), cancel.clone());
+    tasks.spawn("compiler", async move {
+        compiler::run(&zone, index, sessions, cancel).await;
+        Ok(())
+    });
+}
+
+fn spawn_reports(
+    tasks: &mut Tasks,
+    args: &Args,
+    store: &Arc<dyn Store>,
+    sessions: &Arc<Sessions>,
+    instance_id: &str,
+    status: watch::Sender<ZoneStatus>,
+    cancel: &CancellationToken,
+) {
+    let report =
+        report::run(Arc::clone(store.index()), Arc::clone(sessions), status, cancel.clone());
+    tasks.spawn("status report", async move {
+        report.await;
+        Ok(())
+    });
+    let insights = insights::run(
+        args.name.clone(),
+        instance_id.to_owned(),
+        Arc::clone(store),
+        Arc::clone(sessions),
+        cancel.clone(),
+    );
+    tasks.spawn("insights", async move {
+        insights.await;
+        Ok(())
+    });
+}
+
+fn spawn_sync(
+    tasks: &mut Tasks,
+    args: &Args,
+    store: &Arc<dyn Store>,
+    instance_id: &str,
+    status: watch::Receiver<ZoneStatus>,
+    cancel: &CancellationToken,
+) -> anyhow::Result<()> {
+    let trust = match (&args.global_ca, args.global_insecure) {
+        (_, true) => Trust::Insecure,
+        (Some(path), _) => {
+            let pem = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read {} (--global-ca)", path.display()))?;
+            Trust::Authority(pem)
+        }
+        (None, _) => Trust::System,
+    };
+    let config = kds::ZoneConfig {
+        zone: args.name.clone(),
+        globals: args.global.clone(),
+        tls: Arc::new(client_config(&trust, &["h2"])?),
+        instance_id: instance_id.to_owned(),
+        store: Arc::clone(store),
+        status,
+        max_message_bytes: MAX_MESSAGE_BYTES,
+    };
+    let cancel = cancel.clone();
+    tasks.spawn("sync with the global", async move { Ok(kds::run(config, cancel).await?) });
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! Lets proxies in: who they are, whether their token says so, and what happens on their stream.
+
+use std::sync::Arc;
+
+use portolan_identity::tokens::{Proxy, Verifier};
+use portolan_model::{ResourceKey, kinds};
+use portolan_proto::{
+    discovery::Node,
+    well_known::value::Kind as Json,
+};
+use portolan_xds::{Connect, Events, Proxies, Refusal, Session};
+use tonic::{Status, metadata::MetadataMap};
+use tracing::{info, warn};
+
+use super::{
+    registration::{Registrar, RegistrationError},
+    sessions::Sessions,
+};
+
+/// The zone's answer to proxies that open a stream.
+pub(crate) struct ZoneProxies {
+    /// Open streams.
+    pub(crate) sessions: Arc<Sessions>,
+    /// Writes their Dataplanes.
+    pub(crate) registrar: Arc<Registrar>,
+    /// Checks tokens; `None` lets everybody in.
+    pub(crate) verifier: Option<Arc<Verifier>>,
+}
+
+#[tonic::async_trait]
+impl Proxies for ZoneProxies {
+    async fn connect(&self, request: Connect) -> Result<Session, Status> {
+        let key = dataplane_key(&request.node)?;
+        let brought = metadata_text(&request.node, "dataplane.resource");
+        self.admit(&key, brought, &request.metadata).await.inspect_err(|status| {
+            warn!(dataplane = %key, reason = status.message(), "proxy refused");
+        })?;
+        let (id, snapshots) = self.sessions.open(&key, request.node.user_agent_version.clone());
+        info!(dataplane = %key, "proxy connected");
+        let stream = Stream {
+            key,
+            id,
+            sessions: Arc::clone(&self.sessions),
+            registrar: Arc::clone(&self.registrar),
+        };
+        Ok(Session { snapshots, events: Box::new(stream) })
+    }
+}
+
+impl ZoneProxies {
+    /// Checks the Dataplane, then the token against it, and only then writes it.
+    async fn admit(
+        &self,
+        key: &ResourceKey,
+        brought: Option<&str>,
+        metadata: &MetadataMap,
+    ) -> Result<(), Status> {
+        let prepared = self.registrar.prepare(key, brought).map_err(|error| refusal(&error))?;
+        if let Some(verifier) = &self.verifier {
+            let claims = verifier
+                .verify_dataplane(bearer(metadata))
+                .map_err(|error| Status::unauthenticated(error.to_string()))?;
+            claims
+                .check(&Proxy::of_dataplane(&key.mesh, &key.name, &prepared.spec))
+                .map_err(|error| Status::permission_denied(error.to_string()))?;
+        }
+        self.registrar.register(prepared).await.map_err(|error| refusal(&error))
+    }
+}
+
+fn refusal(error: &RegistrationError) -> Status {
+    match error {
+        RegistrationError::Invalid(_) => Status::invalid_argument(error.to_string()),
+        RegistrationError::Unknown(_) => Status::not_found(error.to_string()),
+        RegistrationError::Store(_) => Status::unavailable(error.to_string()),
+    }
+}
+
+/// Data planes send the bare token; `Bearer` before it is taken too.
+fn bearer(metadata: &MetadataMap) -> &str {
+    let value = metadata.get("authorization").and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().trim_start_matches("Bearer ").trim()
+}
+
+/// A proxy's node id is `MESH.NAME`; names may contain dots, meshes may not.
+fn dataplane_key(node: &Node) -> Result<ResourceKey, Status> {
+    let (mesh, name) = node.id.split_once('.').ok_or_else(|| {
+        Status::invalid_argument(format!("node id {:?} is not of the form MESH.NAME", node.id))
+    })?;
+    Ok(ResourceKey::in_mesh(kinds::DATAPLANE, mesh, name))
+}
+
+fn metadata_text<'a>(node: &'a Node, field: &str) -> Option<&'a str> {
+    match node.metadata.as_ref()?.fields.get(field)?.kind.as_ref()? {
+        Json::StringValue(text) if !text.is_empty() => Some(text),
+        _ => None,
+    }
+}
+
+/// One open stream; dropped when it closes.
+struct Stream {
+    key: ResourceKey,
+    id: u64,
+    sessions: Arc<Sessions>,
+    registrar: Arc<Registrar>,
+}
+
+impl Events for Stream {
+    fn sent(&mut self, type_url: &str) {
+        self.sessions.update(&self.key, self.id, |state| state.counts_of(type_url).sent += 1);
+    }
+
+    fn acknowledged(&mut self, type_url: &str) {
+        self.sessions.update(&self.key, self.id, |state| {
+            state.counts_of(type_url).acknowledged += 1;
+            if state.refused.as_ref().is_some_and(|refusal| refusal.type_url == type_url) {
+                state.refused = None;
+            }
+        });
+    }
+
+    fn refused(&mut self, refusal: Refusal) {
+        warn!(
+            dataplane = %self.key,
+            type_url = %refusal.type_url,
+            message = %refusal.message,
+            "proxy refused its configuration and keeps the last good one"
+        );
+        self.sessions.update(&self.key, self.id, |state| {
+            state.counts_of(&refusal.type_url).refused += 1;
+            state.refused = Some(refusal);
+        });
+    }
+
+    fn serving(&mut self, watermark: u64) {
+        self.sessions.update(&self.key, self.id, |state| state.served = watermark);
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Some(state) = self.sessions.close(&self.key, self.id) {
+            info!(dataplane = %self.key, "proxy disconnected");
+            self.registrar.left(self.key.clone(), state);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Tells the global what the zone has applied and what its proxies serve, the newest only.
+
+use std::sync::Arc;
+
+use portolan_proto::status::ZoneStatus;
+use portolan_store::Index;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::sessions::Sessions;
+
+/// Runs until cancelled.
+pub(crate) async fn run(
+    index: Arc<Index>,
+    sessions: Arc<Sessions>,
+    status: watch::Sender<ZoneStatus>,
+    cancel: CancellationToken,
+) {
+    let mut stored = index.subscribe();
+    let mut changes = sessions.changes();
+    loop {
+        changes.mark_unchanged();
+        let applied = stored.borrow_and_update().watermark().map_or(0, |mark| mark.revision);
+        let newest = ZoneStatus {
+            applied_revision: applied,
+            instances: sessions.instances(),
+        };
+        status.send_if_modified(|status| {
+            let modified = *status != newest;
+            *status = newest;
+            modified
+        });
+        tokio::select! {
+            changed = stored.changed() => if changed.is_err() { return },
+            _ = changes.changed() => {}
+            () = cancel.cancelled() => return,
+        }
+    }
+}

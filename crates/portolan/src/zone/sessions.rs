@@ -1,0 +1,198 @@
+//! The proxies that are connected, and what each has acknowledged.
+
+use std::{collections::HashMap, sync::Arc};
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use portolan_model::{ResourceKey, Revision};
+use portolan_proto::status::InstanceStatus;
+use portolan_xds::{Refusal, Snapshot};
+use tokio::sync::watch;
+
+/// Counters of one type of resource on one stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Responses sent.
+    pub(crate) sent: u64,
+    /// Responses acknowledged.
+    pub(crate) acknowledged: u64,
+    /// Responses refused.
+    pub(crate) refused: u64,
+}
+
+/// What is known of one open stream.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionState {
+    /// Tells this stream from an earlier one of the same proxy.
+    pub(crate) id: u64,
+    /// When it was opened.
+    pub(crate) connected: Timestamp,
+    /// Envoy's version, as it says.
+    pub(crate) envoy_version: String,
+    /// The MeshGateway that the proxy runs.
+    pub(crate) gateway: Option<Arc<str>>,
+    /// The global's revision that everything acknowledged reflects.
+    pub(crate) served: Revision,
+    /// The refusal in force.
+    pub(crate) refused: Option<Refusal>,
+    /// By type URL.
+    pub(crate) counts: HashMap<String, Counts>,
+    /// Something here changed since the insight was last written.
+    pub(crate) dirty: bool,
+}
+
+impl SessionState {
+    /// The counters of a type.
+    pub(crate) fn counts_of(&mut self, type_url: &str) -> &mut Counts {
+        self.counts.entry(type_url.to_owned()).or_default()
+    }
+}
+
+struct Session {
+    state: SessionState,
+    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+}
+
+/// All open streams of this zone. Every change of the table or of a state moves [`Sessions::changes`].
+pub(crate) struct Sessions {
+    table: Mutex<HashMap<ResourceKey, Session>>,
+    changes: watch::Sender<u64>,
+    members: watch::Sender<u64>,
+}
+
+impl Sessions {
+    /// No stream yet.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            table: Mutex::default(),
+            changes: watch::Sender::new(0),
+            members: watch::Sender::new(0),
+        })
+    }
+
+    /// Adds a stream; one that the proxy had before is forgotten. Returns its id and what to send.
+    pub(crate) fn open(
+        &self,
+        dataplane: &ResourceKey,
+        envoy_version: String,
+    ) -> (u64, watch::Receiver<Option<Arc<Snapshot>>>) {
+        let (snapshots, receiver) = watch::channel(None);
+        let id = *self.members.borrow() + 1;
+        let state = SessionState {
+            id,
+            connected: Timestamp::now(),
+            envoy_version,
+            gateway: None,
+            served: 0,
+            refused: None,
+            counts: HashMap::new(),
+            dirty: true,
+        };
+        self.table.lock().insert(dataplane.clone(), Session { state, snapshots });
+        self.members.send_modify(|members| *members += 1);
+        self.moved();
+        (id, receiver)
+    }
+
+    /// Removes a stream and returns its last state; `None` if the proxy has a newer one.
+    pub(crate) fn close(&self, dataplane: &ResourceKey, id: u64) -> Option<SessionState> {
+        let mut table = self.table.lock();
+        let current = table.get(dataplane).is_some_and(|session| session.state.id == id);
+        let closed = if current { table.remove(dataplane) } else { None };
+        drop(table);
+        self.moved();
+        closed.map(|session| session.state)
+    }
+
+    /// Whether the proxy has a stream.
+    pub(crate) fn is_open(&self, dataplane: &ResourceKey) -> bool {
+        self.table.lock().contains_key(dataplane)
+    }
+
+    /// Changes the state of a stream, unless a newer one has taken its place.
+    pub(crate) fn update(
+        &self,
+        dataplane: &ResourceKey,
+        id: u64,
+        change: impl FnOnce(&mut SessionState),
+    ) {
+        if let Some(session) = self.table.lock().get_mut(dataplane)
+            && session.state.id == id
+        {
+            change(&mut session.state);
+            session.state.dirty = true;
+        }
+        self.moved();
+    }
+
+    /// Gives a proxy its newest configuration.
+    pub(crate) fn publish(
+        &self,
+        dataplane: &ResourceKey,
+        gateway: Option<Arc<str>>,
+        snapshot: Arc<Snapshot>,
+    ) {
+        if let Some(session) = self.table.lock().get_mut(dataplane) {
+            session.state.gateway = gateway;
+            session.snapshots.send_replace(Some(snapshot));
+        }
+    }
+
+    /// The proxies that have a stream.
+    pub(crate) fn open_dataplanes(&self) -> Vec<ResourceKey> {
+        self.table.lock().keys().cloned().collect()
+    }
+
+    /// The state of one stream.
+    pub(crate) fn state(&self, dataplane: &ResourceKey) -> Option<SessionState> {
+        self.table.lock().get(dataplane).map(|session| session.state.clone())
+    }
+
+    /// Takes the states that changed since the last call.
+    pub(crate) fn take_dirty(&self) -> Vec<(ResourceKey, SessionState)> {
+        let mut table = self.table.lock();
+        let dirty = table.iter_mut().filter(|(_, session)| session.state.dirty);
+        dirty
+            .map(|(key, session)| {
+                session.state.dirty = false;
+                (key.clone(), session.state.clone())
+            })
+            .collect()
+    }
+
+    /// What the global is told.
+    pub(crate) fn instances(&self) -> Vec<InstanceStatus> {
+        let table = self.table.lock();
+        let mut instances: Vec<_> =
+            table.iter().map(|(key, session)| instance(key, &session.state)).collect();
+        instances.sort_by(|a, b| (&a.mesh, &a.name).cmp(&(&b.mesh, &b.name)));
+        instances
+    }
+
+    /// Moves whenever a stream or its state changes.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Moves whenever a stream is opened.
+    pub(crate) fn members(&self) -> watch::Receiver<u64> {
+        self.members.subscribe()
+    }
+
+    fn moved(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+}
+
+fn instance(key: &ResourceKey, state: &SessionState) -> InstanceStatus {
+    let refused = state.refused.as_ref();
+    InstanceStatus {
+        mesh: key.mesh.to_string(),
+        name: key.name.to_string(),
+        gateway: state.gateway.as_deref().unwrap_or_default().to_owned(),
+        served_revision: state.served,
+        refused_type: refused.map(|refusal| refusal.type_url.clone()).unwrap_or_default(),
+        refused_message: refused.map(|refusal| refusal.message.clone()).unwrap_or_default(),
+        refused_revision: refused.map_or(0, |refusal| refusal.watermark),
+    }
+}
