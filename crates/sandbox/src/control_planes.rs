@@ -183,6 +183,18 @@ impl Global {
         self.http.get("/_status").await
     }
 
+    /// Waits until so many proxies are connected to all zones together.
+    pub async fn instances_connected(&self, count: usize) -> Result<(), SandboxError> {
+        let what = format!("{count} gateway instances connected");
+        until(&what, std::time::Duration::from_secs(30), async || {
+            let status = self.status().await.ok()?;
+            let zones = status["zones"].as_array()?;
+            let connected = zones.iter().filter_map(|zone| zone["instances"].as_array());
+            (connected.map(Vec::len).sum::<usize>() >= count).then_some(())
+        })
+        .await
+    }
+
     /// Waits until the zones of these names are connected.
     pub async fn zones_online(&self, names: &[&str]) -> Result<(), SandboxError> {
         let what = format!("zones {} online", names.join(", "));

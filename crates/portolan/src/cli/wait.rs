@@ -24,12 +24,15 @@ struct Progress {
 
 impl Progress {
     fn of(zone: &Zone, revision: Revision) -> Self {
-        let gateways = || zone.instances.iter().filter(|instance| !instance.gateway.is_empty());
         Self {
             zone: zone.name.clone(),
             has_it: zone.acknowledged_revision >= revision,
-            serving: gateways().filter(|instance| instance.served_revision >= revision).count(),
-            instances: gateways().count(),
+            serving: zone
+                .instances
+                .iter()
+                .filter(|instance| instance.served_revision >= revision)
+                .count(),
+            instances: zone.instances.len(),
         }
     }
 

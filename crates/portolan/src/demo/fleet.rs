@@ -52,8 +52,8 @@ impl Fleet {
         for number in 1..=2_u8 {
             sites.push(start_site(&sandbox, &global, number, say).await?);
         }
-        global.zones_online(&["zone-1", "zone-2"]).await?;
-        say.done("both zones are connected to the global");
+        global.instances_connected(sites.len() * INSTANCES).await?;
+        say.done("both zones and all gateway instances are connected");
         Ok(Self { sandbox, global, sites, postgres })
     }
 

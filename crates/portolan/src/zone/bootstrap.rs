@@ -6,7 +6,7 @@ use anyhow::Context;
 use axum::{
     Json, Router,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, Uri, header, uri::Authority},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -42,10 +42,13 @@ pub(crate) fn router(settings: Settings) -> Router {
 
 async fn answer(
     State(settings): State<Arc<Settings>>,
+    uri: Uri,
     headers: HeaderMap,
     Json(request): Json<Request>,
 ) -> Response {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    // HTTP/2 has the authority in place of the header.
+    let header = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = uri.authority().map(Authority::as_str).or(header).unwrap_or_default();
     match bootstrap::render(&request, &settings, host) {
         Ok(answer) => {
             let json = headers

@@ -147,23 +147,33 @@ impl Stream {
         complete.then_some(target.watermark)
     }
 
-    /// The first type in order that has something new, if nothing before it is still on its way.
+    /// The first type in order that has something new and whose turn it is. Types that are not in the
+    /// order are sent whenever there is something new.
     fn next_update(&mut self) -> Option<String> {
-        let mut waiting: Vec<_> = self
-            .types
-            .iter_mut()
-            .filter_map(|(type_url, state)| {
-                let waiting = state.has_updates() || state.is_updating();
-                waiting.then(|| (order::make(type_url), type_url.clone(), state.may_send()))
-            })
-            .collect();
-        waiting.sort();
-        let first = waiting.first()?.0;
-        let (_, type_url, _) = waiting
-            .into_iter()
-            .find(|(position, _, may_send)| *position == first && *may_send)?;
-        let blocked = first > order::make(order::RENEWS.1) && self.awaits_endpoints();
-        (!blocked).then_some(type_url)
+        let other = self.types.iter_mut().find_map(|(type_url, state)| {
+            let ordered = order::MAKE.iter().any(|step| step.type_url == type_url);
+            (!ordered && state.may_send() && state.has_updates()).then(|| type_url.clone())
+        });
+        other.or_else(|| {
+            let due = order::MAKE.iter().find(|step| self.is_due(step))?;
+            Some(due.type_url.to_owned())
+        })
+    }
+
+    fn is_due(&mut self, step: &order::Step) -> bool {
+        let ready = |state: Option<&mut TypeState>| {
+            state.is_some_and(|state| state.may_send() && state.has_updates())
+        };
+        if !ready(self.types.get_mut(step.type_url)) {
+            return false;
+        }
+        let unsent = |state: &mut TypeState| state.has_updates();
+        let unanswered = |state: &mut TypeState| state.has_updates() || state.is_updating();
+        let mut blocked = |types: &[&str], busy: fn(&mut TypeState) -> bool| {
+            types.iter().any(|type_url| self.types.get_mut(*type_url).is_some_and(busy))
+        };
+        let waits = blocked(step.sent, unsent) || blocked(step.acknowledged, unanswered);
+        !waits && (step.acknowledged.is_empty() || !self.awaits_endpoints())
     }
 
     /// Whether the proxy has clusters whose endpoints it has not yet got: it will ask for them, and routes

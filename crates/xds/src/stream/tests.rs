@@ -83,6 +83,20 @@ fn what_is_used_comes_before_its_users() {
 }
 
 #[test]
+fn endpoints_go_out_while_envoy_withholds_the_answer_for_its_clusters() {
+    let mut stream = Stream::new(Mode::Delta);
+    stream.set_target(snapshot(1, &[("a", "1")], &[("l", "1")], &[]));
+    stream.hear(ask(CLUSTER, &[]));
+    stream.hear(ask(LISTENER, &[]));
+    let clusters = stream.next().unwrap();
+    stream.hear(ask(ENDPOINTS, &["a"]));
+    expect(&mut stream, ENDPOINTS, &["a"], &[]);
+    assert_eq!(stream.next(), None, "the cluster is not yet warm");
+    stream.hear(acknowledge(&clusters));
+    expect(&mut stream, LISTENER, &["l"], &[]);
+}
+
+#[test]
 fn what_is_removed_goes_after_its_users() {
     let mut stream = serving();
     stream.set_target(snapshot(2, &[("b", "1")], &[("l", "1")], &[("r", "2")]));
