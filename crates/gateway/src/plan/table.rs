@@ -154,10 +154,10 @@ impl RouteTable {
                 .by_name
                 .get(name)
                 .and_then(|route| Binding::new(route, &self.port));
-            hosts_may_change |= [&before, &after]
-                .into_iter()
-                .flatten()
-                .any(Binding::names_hosts);
+            hosts_may_change |= match (&before, &after) {
+                (Some(before), Some(after)) => !before.names_as(after),
+                (before, after) => before.iter().chain(after).any(Binding::names_hosts),
+            };
             old.extend(before);
             if let Some(binding) = after {
                 if !binding.route.faults.is_empty() {
@@ -276,6 +276,12 @@ impl Binding {
 
     fn names_hosts(&self) -> bool {
         !self.route.hostnames.is_empty()
+    }
+
+    /// Whether it names the same hosts on the same listeners.
+    fn names_as(&self, other: &Self) -> bool {
+        self.route.hostnames == other.route.hostnames
+            && (self.listeners == other.listeners || !self.names_hosts())
     }
 
     /// Its entries, each with the position of its listener.

@@ -73,11 +73,18 @@ impl Clusters {
             return false;
         }
         for name in gone {
-            self.by_name.remove(&name);
+            if let Some(cluster) = self.by_name.remove(&name) {
+                self.forget_service(&name, cluster.destination.service());
+            }
             Arc::make_mut(&mut self.clusters).remove(&name);
             Arc::make_mut(&mut self.load_assignments).remove(&name);
         }
         for (name, destination) in new {
+            let service = destination.service().into();
+            self.by_service
+                .entry(service)
+                .or_default()
+                .push(name.clone());
             let cluster = Cluster {
                 destination: destination.clone(),
                 faults: Vec::new(),
@@ -85,15 +92,16 @@ impl Clusters {
             self.by_name.insert(name.clone(), cluster);
             self.encode(name, services, zone);
         }
-        self.by_service.clear();
-        for (name, cluster) in &self.by_name {
-            let service = cluster.destination.service().into();
-            self.by_service
-                .entry(service)
-                .or_default()
-                .push(name.clone());
-        }
         true
+    }
+
+    fn forget_service(&mut self, cluster: &str, service: &str) {
+        if let Some(names) = self.by_service.get_mut(service) {
+            names.retain(|name| **name != *cluster);
+            if names.is_empty() {
+                self.by_service.remove(service);
+            }
+        }
     }
 
     /// Takes over the instances of these services; whether that made a difference.
