@@ -50,7 +50,7 @@ pub enum Reason {
     /// Not the name of a header that may be used here.
     #[error("{0:?} cannot be used as a header name here")]
     HeaderName(String),
-    /// Not the value of a header.
+    /// Not the value of a header, or not what becomes a part of one.
     #[error(
         "{0:?} cannot be a header's value; control characters and a lone % (write %%) are not allowed"
     )]

@@ -27,7 +27,7 @@ use envoy_types::pb::envoy::{
 };
 use prost::Message;
 
-use super::{boolean, defaults, duration, matching, number};
+use super::{boolean, matching, number};
 use crate::plan::{
     action::{
         Action, Forward, HeaderEdits, HostRewrite, Mirror, PathRewrite, Redirect, RedirectStatus,
@@ -95,8 +95,6 @@ fn forward(action: &Forward, path: &PathMatch, listener: &Listener) -> RouteActi
                 HostRewriteSpecifier::AutoHostRewrite(boolean(true).unwrap_or_default())
             }
         }),
-        timeout: duration(defaults::REQUEST),
-        idle_timeout: duration(defaults::STREAM_IDLE),
         request_mirror_policies: action
             .mirrors
             .iter()

@@ -2,6 +2,9 @@
 
 use crate::fault::Reason;
 
+/// Longest name or value of a header that Envoy takes, in bytes.
+const LONGEST_HEADER: usize = 16 * 1024;
+
 /// Longest name of a query parameter that Envoy takes, in bytes.
 const LONGEST_QUERY_NAME: usize = 1024;
 
@@ -11,7 +14,7 @@ const LONGEST_QUERY_NAME: usize = 1024;
 /// [`Reason::HeaderName`]
 pub(super) fn readable_name(name: &str) -> Result<(), Reason> {
     let bare = name.strip_prefix(':').unwrap_or(name);
-    if !bare.is_empty() && bare.bytes().all(is_name_byte) {
+    if !bare.is_empty() && name.len() <= LONGEST_HEADER && bare.bytes().all(is_name_byte) {
         Ok(())
     } else {
         Err(Reason::HeaderName(name.to_owned()))
@@ -39,7 +42,7 @@ pub(super) fn is_host(name: &str) -> bool {
 /// # Errors
 /// [`Reason::HeaderValue`]
 pub(super) fn plain_value(value: &str) -> Result<(), Reason> {
-    if value.contains(['\0', '\r', '\n']) {
+    if value.len() > LONGEST_HEADER || value.contains(['\0', '\r', '\n']) {
         return Err(Reason::HeaderValue(value.to_owned()));
     }
     Ok(())
@@ -136,6 +139,7 @@ mod tests {
                 && readable_name("a b").is_err()
                 && readable_name(":").is_err()
         );
+        assert!(readable_name(&"a".repeat(20_000)).is_err());
         assert!(writable_name("X-A").is_ok());
         assert!(writable_name(":path").is_err() && writable_name("Host").is_err());
     }

@@ -18,6 +18,7 @@ mod header;
 pub mod hosts;
 pub mod interner;
 pub mod matching;
+mod needs;
 mod regex;
 pub mod route;
 pub mod services;

@@ -8,11 +8,17 @@ use std::{
 use bytes::Bytes;
 
 use super::{
+    destination::Destination,
     entry::Entry,
     gateway::{Listener, Port},
     hosts::{self, Host, Hosts},
+    needs::Needs,
     route::HttpRoute,
 };
+use crate::fault::Fault;
+
+/// Up to so many changed routes are put where they belong one by one.
+const FEW_ROUTES: usize = 64;
 
 /// All routes of a mesh, and all their entries in the order in which they are tried. The order is the
 /// same on every host, so it is kept up here once.
@@ -43,8 +49,8 @@ impl Routes {
     }
 
     /// The names of all routes.
-    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.by_name.keys()
+    pub fn names(&self) -> BTreeSet<Arc<str>> {
+        self.by_name.keys().cloned().collect()
     }
 }
 
@@ -67,6 +73,9 @@ pub struct RouteTable {
     bindings: HashMap<Arc<str>, Binding>,
     /// For each host, its routes in order.
     routes: Vec<Vec<Arc<Route>>>,
+    needs: Needs,
+    /// Names of the bound routes with something that had to be left out.
+    faulty: BTreeSet<Arc<str>>,
 }
 
 /// A route that belongs to some listeners of the port.
@@ -81,16 +90,28 @@ struct Binding {
     planned: Vec<(usize, Box<[Arc<Route>]>)>,
 }
 
+/// What an update made different.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Some host has other routes, or there are other hosts.
+    pub routes: bool,
+    /// Other clusters are needed.
+    pub clusters: bool,
+}
+
 impl RouteTable {
     /// An empty table; the first [`update`](Self::update) must name every route.
     pub fn new(port: Arc<Port>) -> Self {
         let hosts = Hosts::new(&port.listeners, &BTreeSet::new());
         let routes = vec![Vec::new(); hosts.list().len()];
+        let (needs, faulty) = Default::default();
         Self {
             port,
             hosts,
             bindings: HashMap::new(),
             routes,
+            needs,
+            faulty,
         }
     }
 
@@ -107,55 +128,58 @@ impl RouteTable {
             .zip(self.routes.iter().map(Vec::as_slice))
     }
 
-    /// The routes that belong to some listener of the port.
-    pub fn bound(&self) -> impl Iterator<Item = &HttpRoute> {
-        self.bindings.values().map(|binding| &*binding.route)
+    /// Names and destinations of the clusters that routes need; some may come more than once.
+    pub fn clusters(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Destination>)> {
+        self.needs.clusters()
     }
 
-    /// Everything that is planned on some host, once for each listener.
-    pub fn planned(&self) -> impl Iterator<Item = &Arc<Route>> {
-        let planned = self.bindings.values().flat_map(|binding| &binding.planned);
-        planned.flat_map(|(_, routes)| routes.iter())
+    /// What had to be left out of routes that belong to some listener of the port.
+    pub fn faults(&self) -> impl Iterator<Item = &Fault> {
+        let faulty = self
+            .faulty
+            .iter()
+            .filter_map(|name| self.bindings.get(name));
+        faulty.flat_map(|binding| &binding.route.faults)
     }
 
-    /// Takes over the routes of these names as they are in `routes` now. Says whether anything changed.
-    pub fn update<'a>(
-        &mut self,
-        routes: &Routes,
-        names: impl IntoIterator<Item = &'a Arc<str>>,
-    ) -> bool {
-        let mut placed = Vec::new();
-        let mut changed = false;
+    /// Takes over the routes of these names as they are in `routes` now.
+    pub fn update(&mut self, routes: &Routes, names: &BTreeSet<Arc<str>>) -> Changes {
         let mut hosts_may_change = false;
+        let mut old = Vec::new();
+        let mut new = Vec::new();
         for name in names {
-            let old = self.bindings.remove(name);
-            let new = routes
+            self.faulty.remove(name);
+            let before = self.bindings.remove(name);
+            let after = routes
                 .by_name
                 .get(name)
                 .and_then(|route| Binding::new(route, &self.port));
-            changed |= old.is_some() || new.is_some();
-            hosts_may_change |= [&old, &new].into_iter().flatten().any(Binding::names_hosts);
-            if let Some(new) = new {
-                self.bindings.insert(name.clone(), new);
-                placed.push(name.clone());
-            }
-        }
-        if !changed {
-            return false;
-        }
-        if hosts_may_change && self.rebuild_hosts() {
-            for binding in self.bindings.values_mut() {
-                binding.place(&self.hosts, &self.port);
-            }
-        } else {
-            for name in &placed {
-                if let Some(binding) = self.bindings.get_mut(name) {
-                    binding.place(&self.hosts, &self.port);
+            hosts_may_change |= match (&before, &after) {
+                (Some(before), Some(after)) => !before.names_as(after),
+                (before, after) => before.iter().chain(after).any(Binding::names_hosts),
+            };
+            old.extend(before);
+            if let Some(binding) = after {
+                if !binding.route.faults.is_empty() {
+                    self.faulty.insert(name.clone());
                 }
+                self.bindings.insert(name.clone(), binding);
+                new.push(name);
             }
         }
-        self.fill(routes);
-        true
+        if old.is_empty() && new.is_empty() {
+            return Changes::default();
+        }
+        let clusters = if hosts_may_change && self.rebuild_hosts() {
+            self.replace_all(routes);
+            true
+        } else {
+            self.replace(&old, &new, routes)
+        };
+        Changes {
+            routes: true,
+            clusters,
+        }
     }
 
     /// Says whether there are other hosts than before.
@@ -172,7 +196,55 @@ impl RouteTable {
         changed
     }
 
-    /// Deals the entries out to the hosts, in the order in which they are tried.
+    /// Finds the hosts of every route anew.
+    fn replace_all(&mut self, routes: &Routes) {
+        self.needs = Needs::default();
+        for binding in self.bindings.values_mut() {
+            binding.place(&self.hosts, &self.port);
+            for (listener, route) in binding.planned() {
+                self.needs.add(listener, route);
+            }
+        }
+        self.fill(routes);
+    }
+
+    /// Puts the bindings of the names `new` in the place of `old`, on the same hosts as before. Says
+    /// whether other clusters are needed.
+    fn replace(&mut self, old: &[Binding], new: &[&Arc<str>], routes: &Routes) -> bool {
+        let mut clusters = false;
+        for name in new {
+            let Some(binding) = self.bindings.get_mut(*name) else {
+                continue;
+            };
+            binding.place(&self.hosts, &self.port);
+            for (listener, route) in binding.planned() {
+                clusters |= self.needs.add(listener, route);
+            }
+        }
+        for (listener, route) in old.iter().flat_map(Binding::planned) {
+            clusters |= self.needs.remove(listener, route);
+        }
+        // Each route that comes or goes moves those behind it; many are better dealt out anew.
+        if old.len() + new.len() > FEW_ROUTES {
+            self.fill(routes);
+            return clusters;
+        }
+        for (host, route) in old.iter().flat_map(Binding::served) {
+            let list = &mut self.routes[host];
+            if let Ok(position) = list.binary_search_by(|other| other.entry.cmp(&route.entry)) {
+                list.remove(position);
+            }
+        }
+        let new = new.iter().filter_map(|name| self.bindings.get(*name));
+        for (host, route) in new.flat_map(Binding::served) {
+            let list = &mut self.routes[host];
+            let position = list.partition_point(|other| other.entry < route.entry);
+            list.insert(position, route.clone());
+        }
+        clusters
+    }
+
+    /// Deals all entries out to the hosts, in the order in which they are tried.
     fn fill(&mut self, routes: &Routes) {
         self.routes.iter_mut().for_each(Vec::clear);
         self.routes.resize_with(self.hosts.list().len(), Vec::new);
@@ -204,6 +276,26 @@ impl Binding {
 
     fn names_hosts(&self) -> bool {
         !self.route.hostnames.is_empty()
+    }
+
+    /// Whether it names the same hosts on the same listeners.
+    fn names_as(&self, other: &Self) -> bool {
+        self.route.hostnames == other.route.hostnames
+            && (self.listeners == other.listeners || !self.names_hosts())
+    }
+
+    /// Its entries, each with the position of its listener.
+    fn planned(&self) -> impl Iterator<Item = (usize, &Arc<Route>)> {
+        let planned = self.planned.iter();
+        planned.flat_map(|(listener, routes)| routes.iter().map(|route| (*listener, route)))
+    }
+
+    /// Its entries on each host, with the position of the host.
+    fn served(&self) -> impl Iterator<Item = (usize, &Arc<Route>)> {
+        self.hosts.iter().flat_map(|(host, planned)| {
+            let (_, routes) = &self.planned[*planned];
+            routes.iter().map(|route| (*host, route))
+        })
     }
 
     /// Finds its hosts. What was planned for a listener stays, with its bytes.

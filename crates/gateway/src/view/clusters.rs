@@ -1,7 +1,7 @@
 //! The clusters of one group, and their endpoints.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -10,11 +10,7 @@ use crate::{
     compiled::Resources,
     envoy,
     fault::Fault,
-    plan::{
-        destination::{Destination, cluster_name},
-        services::Services,
-        table::Route,
-    },
+    plan::{destination::Destination, services::Services},
 };
 
 /// One cluster for each destination behind each listener that needs it.
@@ -55,51 +51,57 @@ impl Clusters {
         self.by_service.contains_key(service)
     }
 
-    /// Keeps the clusters that these routes need, and no others; whether any came or went.
+    /// Keeps these clusters, given by name and destination, and no others; whether any came or went.
     pub(super) fn keep<'a>(
         &mut self,
-        routes: impl Iterator<Item = &'a Arc<Route>>,
+        needed: impl Iterator<Item = (&'a Arc<str>, &'a Arc<Destination>)>,
         services: &Services,
         zone: &str,
     ) -> bool {
-        let needed = needed(routes);
-        let gone: Vec<_> = self
+        let needed: BTreeMap<&Arc<str>, &Arc<Destination>> = needed.collect();
+        let gone: Vec<Arc<str>> = self
             .by_name
             .keys()
-            .filter(|name| !needed.contains_key(*name))
+            .filter(|name| !needed.contains_key(name))
             .cloned()
             .collect();
         let new: Vec<_> = needed
             .into_iter()
-            .filter(|(name, _)| !self.by_name.contains_key(name))
+            .filter(|(name, _)| !self.by_name.contains_key(*name))
             .collect();
         if gone.is_empty() && new.is_empty() {
             return false;
         }
         for name in gone {
-            self.by_name.remove(&name);
+            if let Some(cluster) = self.by_name.remove(&name) {
+                self.forget_service(&name, cluster.destination.service());
+            }
             Arc::make_mut(&mut self.clusters).remove(&name);
             Arc::make_mut(&mut self.load_assignments).remove(&name);
         }
         for (name, destination) in new {
-            self.by_name.insert(
-                name.clone(),
-                Cluster {
-                    destination,
-                    faults: Vec::new(),
-                },
-            );
-            self.encode(&name, services, zone);
-        }
-        self.by_service.clear();
-        for (name, cluster) in &self.by_name {
-            let service = cluster.destination.service().into();
+            let service = destination.service().into();
             self.by_service
                 .entry(service)
                 .or_default()
                 .push(name.clone());
+            let cluster = Cluster {
+                destination: destination.clone(),
+                faults: Vec::new(),
+            };
+            self.by_name.insert(name.clone(), cluster);
+            self.encode(name, services, zone);
         }
         true
+    }
+
+    fn forget_service(&mut self, cluster: &str, service: &str) {
+        if let Some(names) = self.by_service.get_mut(service) {
+            names.retain(|name| **name != *cluster);
+            if names.is_empty() {
+                self.by_service.remove(service);
+            }
+        }
     }
 
     /// Takes over the instances of these services; whether that made a difference.
@@ -135,23 +137,4 @@ impl Clusters {
         );
         replace(&mut self.load_assignments, name.clone(), endpoints) | differs
     }
-}
-
-/// The destinations of these routes by the name of their cluster.
-fn needed<'a>(
-    routes: impl Iterator<Item = &'a Arc<Route>>,
-) -> BTreeMap<Arc<str>, Arc<Destination>> {
-    // Thousands of routes share a few destinations, and finding a name costs more than comparing
-    // addresses.
-    let mut seen = HashSet::new();
-    let mut needed = BTreeMap::new();
-    for route in routes {
-        for destination in route.entry.action.destinations() {
-            if seen.insert((Arc::as_ptr(destination), Arc::as_ptr(&route.listener))) {
-                let name = cluster_name(destination, &route.listener.tags);
-                needed.insert(name, destination.clone());
-            }
-        }
-    }
-    needed
 }

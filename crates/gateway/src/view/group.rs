@@ -34,8 +34,6 @@ pub(super) struct Group {
     gateway: Option<Arc<Gateway>>,
     /// Faults of the MeshGateway itself.
     gateway_faults: Vec<Fault>,
-    /// Faults of the routes that belong to it.
-    route_faults: Vec<Fault>,
     tables: Vec<RouteTable>,
     clusters: Clusters,
     route_configurations: Resources,
@@ -73,7 +71,6 @@ impl Group {
             },
             gateway: None,
             gateway_faults: Vec::new(),
-            route_faults: Vec::new(),
             tables: Vec::new(),
             clusters: Clusters::default(),
             route_configurations: Resources::default(),
@@ -153,21 +150,18 @@ impl Group {
         }
         let reselected = stale.gateways && self.select_gateway(sources);
         let mut changed = reselected;
-        let mut routes_changed = reselected;
-        for position in 0..self.tables.len() {
-            // New tables have taken all routes as they are now.
-            if !reselected && self.tables[position].update(&sources.routes, &stale.routes) {
-                routes_changed = true;
-                changed |= self.encode_table(position);
+        let mut clusters_changed = reselected;
+        // New tables have taken all routes as they are now.
+        if !reselected && !stale.routes.is_empty() {
+            for position in 0..self.tables.len() {
+                let changes = self.tables[position].update(&sources.routes, &stale.routes);
+                clusters_changed |= changes.clusters;
+                changed |= changes.routes && self.encode_table(position);
             }
         }
-        if routes_changed {
-            let routes = self.tables.iter().flat_map(RouteTable::planned);
-            changed |= self.clusters.keep(routes, &sources.services, zone);
-            let bound = self.tables.iter().flat_map(RouteTable::bound);
-            self.route_faults = bound
-                .flat_map(|route| route.faults.iter().cloned())
-                .collect();
+        if clusters_changed {
+            let needed = self.tables.iter().flat_map(RouteTable::clusters);
+            changed |= self.clusters.keep(needed, &sources.services, zone);
         }
         changed |= self
             .clusters
@@ -199,8 +193,9 @@ impl Group {
         self.listeners.clear();
         self.route_configurations = Resources::default();
         self.tables = ports.into_iter().map(RouteTable::new).collect();
+        let names = sources.routes.names();
         for position in 0..self.tables.len() {
-            self.tables[position].update(&sources.routes, sources.routes.names());
+            self.tables[position].update(&sources.routes, &names);
             self.encode_table(position);
         }
         true
@@ -216,8 +211,13 @@ impl Group {
 
     /// Collects what had to be left out; whether that differs from before.
     fn collect_faults(&mut self) -> bool {
-        let faults = self.gateway_faults.iter().chain(&self.route_faults);
-        let faults: BTreeSet<&Fault> = faults.chain(self.clusters.faults()).collect();
+        let of_routes = self.tables.iter().flat_map(RouteTable::faults);
+        let faults = self
+            .gateway_faults
+            .iter()
+            .chain(of_routes)
+            .chain(self.clusters.faults());
+        let faults: BTreeSet<&Fault> = faults.collect();
         if self.faults.iter().eq(faults.iter().copied()) {
             return false;
         }
@@ -264,7 +264,9 @@ impl Group {
         if let Some(listeners) = self.listeners.get(address) {
             return listeners.clone();
         }
-        let service = self.tags.get(SERVICE).map_or("", String::as_str);
+        // Envoy takes no empty name for statistics.
+        let service = self.tags.get(SERVICE).filter(|service| !service.is_empty());
+        let service = service.map_or("gateway", String::as_str);
         let ports = self.tables.iter().map(|table| &**table.port());
         let listeners =
             ports.map(|port: &Port| (port.name.clone(), envoy::listener(port, address, service)));

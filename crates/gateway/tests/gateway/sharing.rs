@@ -129,6 +129,56 @@ fn instances_of_one_gateway_share_what_is_equal() {
     assert_eq!(changed(&first, &elsewhere), [LISTENER]);
 }
 
+/// Routes by name and service, each with a path of its own.
+fn many(routes: impl Iterator<Item = (usize, &'static str)>) -> Vec<Arc<Resource>> {
+    let route = |(number, service): (usize, &str)| {
+        SERVICES
+            .split("---")
+            .next()
+            .unwrap()
+            .replace("name: api", &format!("name: r{number}"))
+            .replace("value: /", &format!("value: /{number}"))
+            .replace("service: api", &format!("service: {service}"))
+    };
+    resources(&routes.map(route).collect::<Vec<_>>().join("---"))
+}
+
+#[test]
+fn many_changes_at_once_are_as_good_as_one_by_one() {
+    let before = many((0..300).map(|number| (number, "api")));
+    let after = many((0..300).step_by(2).map(|number| (number, "web")));
+    let gone: Vec<_> = (1..300)
+        .step_by(3)
+        .map(|number| before[number].key.clone())
+        .collect();
+
+    let mut at_once = start();
+    before.iter().for_each(|resource| at_once.put(resource));
+    compile(&mut at_once);
+    after.iter().for_each(|resource| at_once.put(resource));
+    gone.iter().for_each(|key| at_once.remove(key));
+
+    let mut one_by_one = start();
+    before.iter().for_each(|resource| one_by_one.put(resource));
+    compile(&mut one_by_one);
+    for resource in &after {
+        one_by_one.put(resource);
+        compile(&mut one_by_one);
+    }
+    for key in &gone {
+        one_by_one.remove(key);
+        compile(&mut one_by_one);
+    }
+    assert!(compile(&mut at_once).resources == compile(&mut one_by_one).resources);
+}
+
+#[test]
+fn views_and_configurations_go_between_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<ZoneView>();
+    check::<Compiled>();
+}
+
 #[test]
 fn an_instance_that_is_gone_has_no_configuration() {
     let mut view = start();
