@@ -1,5 +1,7 @@
 //! Violations: everything that is wrong with a resource, told at once.
 
+pub(crate) mod fields;
+
 use std::fmt;
 
 use serde::Serialize;

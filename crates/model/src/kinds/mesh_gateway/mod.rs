@@ -1,10 +1,11 @@
 //! MeshGateway.
 
+mod validate;
+
 use crate::{
     kind::{Codec, Descriptor, Direction, Scope},
     labels::Labels,
     proto,
-    validation::Violations,
 };
 
 /// The registry's entry.
@@ -19,6 +20,6 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     keeps_name: false,
     message: "kuma.mesh.v1alpha1.MeshGateway",
     codec: Codec::of::<proto::mesh::MeshGateway>(),
-    validate: |_| Violations::default(),
+    validate: validate::validate,
     labels: |_| Labels::new(),
 };

@@ -1,0 +1,137 @@
+//! What a MeshGateway must fulfil.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use prost::Message;
+
+use crate::{
+    hostname::Hostname,
+    proto::mesh::{
+        MeshGateway,
+        mesh_gateway::{Listener, listener::Protocol, tls::Mode},
+    },
+    validation::{Violations, fields},
+};
+
+/// Most certificates of a listener: one for each type of key.
+const MAX_CERTIFICATES: usize = 2;
+
+/// All that is wrong, in the order of the fields.
+pub(super) fn validate(spec: &Bytes) -> Violations {
+    let mut violations = Violations::default();
+    let Ok(gateway) = MeshGateway::decode(spec.clone()) else { return violations };
+    fields::selectors(&mut violations, &gateway.selectors);
+    fields::tags_without_service(&mut violations, "tags", &gateway.tags);
+    let Some(conf) = &gateway.conf else {
+        violations.add("conf", "cannot be empty");
+        return violations;
+    };
+    if conf.listeners.is_empty() {
+        violations.add("conf.listeners", "cannot be empty");
+    }
+    for (position, listener) in conf.listeners.iter().enumerate() {
+        validate_listener(&mut violations, &format!("conf.listeners[{position}]"), listener);
+    }
+    if violations.is_empty() {
+        validate_ports(&mut violations, &conf.listeners);
+    }
+    violations
+}
+
+fn validate_listener(violations: &mut Violations, field: &str, listener: &Listener) {
+    fields::port(violations, format!("{field}.port"), listener.port);
+    if Hostname::parse(&listener.hostname).is_err() {
+        violations.add(format!("{field}.hostname"), "invalid hostname");
+    }
+    match listener.protocol() {
+        Protocol::None => violations.add(format!("{field}.protocol"), "cannot be empty"),
+        Protocol::Https | Protocol::Tls => validate_tls(violations, field, listener),
+        Protocol::Http | Protocol::Tcp => {}
+    }
+    fields::tags_without_service(violations, &format!("{field}.tags"), &listener.tags);
+}
+
+fn validate_tls(violations: &mut Violations, field: &str, listener: &Listener) {
+    let Some(tls) = &listener.tls else {
+        // A crossMesh listener has the mesh's own TLS.
+        if !listener.cross_mesh {
+            violations.add(format!("{field}.tls"), "cannot be empty");
+        }
+        return;
+    };
+    match tls.mode() {
+        Mode::None => violations.add(format!("{field}.tls.mode"), "cannot be empty"),
+        Mode::Passthrough if listener.protocol() == Protocol::Https => {
+            violations
+                .add(format!("{field}.tls.mode"), "mode is not supported on HTTPS listeners");
+        }
+        Mode::Passthrough if !tls.certificates.is_empty() => violations.add(
+            format!("{field}.tls.certificates"),
+            "must be empty in TLS passthrough mode",
+        ),
+        Mode::Passthrough => {}
+        Mode::Terminate if tls.certificates.is_empty() => violations.add(
+            format!("{field}.tls.certificates"),
+            "cannot be empty in TLS termination mode",
+        ),
+        Mode::Terminate if tls.certificates.len() > MAX_CERTIFICATES => violations.add(
+            format!("{field}.tls.certificates"),
+            format!("cannot have more than {MAX_CERTIFICATES} certificates"),
+        ),
+        Mode::Terminate => {}
+    }
+}
+
+/// Listeners of one port become one listener of Envoy: they must fit together.
+fn validate_ports(violations: &mut Violations, listeners: &[Listener]) {
+    let mut ports: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (position, listener) in listeners.iter().enumerate() {
+        ports.entry(listener.port).or_default().push(position);
+    }
+    let first_of = |position: usize| &listeners[ports[&listeners[position].port][0]];
+    let limit = |listener: &Listener| {
+        listener.resources.as_ref().map_or(0, |resources| resources.connection_limit)
+    };
+    let conflicts = |differs: &dyn Fn(&Listener, &Listener) -> bool| -> Vec<usize> {
+        let conflicting = ports.values().filter(|positions| {
+            positions.iter().any(|position| differs(&listeners[*position], first_of(*position)))
+        });
+        conflicting.flatten().copied().collect()
+    };
+    for position in conflicts(&|a, b| a.protocol != b.protocol) {
+        violations.add(
+            format!("conf.listeners[{position}]"),
+            "protocol conflicts with other listeners on this port",
+        );
+    }
+    for position in same_hostname(listeners, &ports) {
+        violations.add(
+            format!("conf.listeners[{position}]"),
+            "multiple listeners for hostname on this port",
+        );
+    }
+    for position in conflicts(&|a, b| limit(a) != limit(b)) {
+        violations.add(
+            format!("conf.listeners[{position}].resources.connectionLimit"),
+            "conflicting values for this port",
+        );
+    }
+}
+
+fn same_hostname(listeners: &[Listener], ports: &BTreeMap<u32, Vec<usize>>) -> Vec<usize> {
+    let hostname = |position: usize| match listeners[position].hostname.as_str() {
+        "" => "*",
+        hostname => hostname,
+    };
+    let mut same = Vec::new();
+    for positions in ports.values() {
+        let shared = |position: &&usize| {
+            positions
+                .iter()
+                .any(|other| other != *position && hostname(*other) == hostname(**position))
+        };
+        same.extend(positions.iter().filter(shared));
+    }
+    same
+}
