@@ -54,7 +54,7 @@ struct Field {
     gateways: Vec<Gateway>,
     /// Where each zone's Envoy listens.
     listeners: Vec<SocketAddr>,
-    _services: Vec<Echo>,
+    services: Vec<Echo>,
 }
 
 /// Runs all of it and prints the table.
@@ -75,7 +75,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
     field.idle(&mut table, largest).await?;
     field.memory(&mut table, largest)?;
-    let share = envoy_share::measure(&field.gateways[0], field.listeners[0], largest).await?;
+    let share = envoy_share::measure(&field.gateways[0]).await?;
     table.row(format!("of which Envoy alone, a new table of {largest} routes from a file, ms"), share.summary());
     field.restart(&mut table, largest).await?;
 
@@ -100,7 +100,7 @@ impl Field {
             zones: Vec::new(),
             gateways: Vec::new(),
             listeners: Vec::new(),
-            _services: Vec::new(),
+            services: Vec::new(),
         };
         let port = free_port()?;
         for number in 1..=2_u8 {
@@ -118,7 +118,7 @@ impl Field {
             let instance = format!("{service}-{number}");
             let echo = self.sandbox.echo(&instance, service).await?;
             zone.register("default", &instance, service, echo.address).await?;
-            self._services.push(echo);
+            self.services.push(echo);
         }
         let listener = SocketAddr::from(([127, 0, number, 1], port));
         let options = GatewayOptions {
@@ -261,6 +261,9 @@ impl Field {
     async fn stop(mut self) -> anyhow::Result<()> {
         for gateway in &mut self.gateways {
             gateway.process.stop().await?;
+        }
+        for service in &mut self.services {
+            service.process.stop().await?;
         }
         for zone in &mut self.zones {
             zone.process.stop().await?;
