@@ -107,7 +107,8 @@ fn config(table: &Path, port: u16) -> Value {
             },
         }],
     });
-    json!({ "static_resources": { "listeners": [{
+    let node = json!({ "id": "bench", "cluster": "bench" });
+    json!({ "node": node, "static_resources": { "listeners": [{
         "name": "bench",
         "address": { "socket_address": { "address": "127.0.0.1", "port_value": port } },
         "filter_chains": [{ "filters": [{
