@@ -2,42 +2,148 @@
 
 use crate::type_urls::{CLUSTER, ENDPOINTS, LISTENER, ROUTES, RUNTIME, SECRET};
 
-/// What must have happened before a type is sent.
-pub(crate) struct Step {
-    pub(crate) type_url: &'static str,
-    /// These must have been sent; their answers may still be awaited.
-    pub(crate) sent: &'static [&'static str],
-    /// These must have been acknowledged.
-    pub(crate) acknowledged: &'static [&'static str],
+/// What a step does with the resources of its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Does {
+    /// Sends what is new or changed.
+    Makes,
+    /// Takes away what is gone.
+    Breaks,
+    /// Both in one response.
+    Both,
 }
 
-/// Added and changed in this order: what is used before its users. Endpoints go out while the clusters
-/// still await their answer, because Envoy withholds that until the clusters are warm.
-pub(crate) const MAKE: [Step; 6] = [
-    Step { type_url: RUNTIME, sent: &[], acknowledged: &[] },
-    Step { type_url: SECRET, sent: &[], acknowledged: &[] },
-    Step { type_url: CLUSTER, sent: &[SECRET], acknowledged: &[] },
-    Step { type_url: ENDPOINTS, sent: &[CLUSTER], acknowledged: &[] },
-    Step { type_url: LISTENER, sent: &[SECRET], acknowledged: &[CLUSTER, ENDPOINTS] },
-    Step { type_url: ROUTES, sent: &[LISTENER], acknowledged: &[CLUSTER, ENDPOINTS] },
-];
-/// Removed in this order: users before what they used.
-const BREAK: [&str; 6] = [LISTENER, ROUTES, CLUSTER, ENDPOINTS, SECRET, RUNTIME];
+impl Does {
+    pub(crate) fn makes(self) -> bool {
+        self != Self::Breaks
+    }
 
-/// Types of which a proxy that is served has every resource; of the others it takes what it asks for.
+    pub(crate) fn breaks(self) -> bool {
+        self != Self::Makes
+    }
+}
+
+/// Position of a step in [`STEPS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Id {
+    Runtime,
+    Secrets,
+    Clusters,
+    Endpoints,
+    Listeners,
+    Routes,
+    Others,
+    OldClusters,
+    OldEndpoints,
+    OldSecrets,
+}
+
+/// One step of bringing a proxy to a snapshot.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) id: Id,
+    /// `None`: every type that no other step names.
+    pub(crate) type_url: Option<&'static str>,
+    pub(crate) does: Does,
+    /// The proxy must have answered these steps of a snapshot before this one begins with it.
+    pub(crate) after: &'static [Id],
+}
+
+const fn step(id: Id, type_url: Option<&'static str>, does: Does, after: &'static [Id]) -> Step {
+    Step {
+        id,
+        type_url,
+        does,
+        after,
+    }
+}
+
+/// Number of steps.
+pub(crate) const COUNT: usize = 10;
+
+/// All steps, in the order in which they are looked at, which is the order on the wire where nothing waits.
+///
+/// Envoy withholds its answer to clusters until they are warm, that is until it has their endpoints and
+/// secrets. Hence endpoints and secrets wait for nobody, and an answer to clusters says that routes may use
+/// them. Listeners that go are removed together with those that come, which may need their ports.
+pub(crate) const STEPS: [Step; COUNT] = [
+    step(Id::Runtime, Some(RUNTIME), Does::Both, &[]),
+    step(Id::Secrets, Some(SECRET), Does::Makes, &[]),
+    step(Id::Clusters, Some(CLUSTER), Does::Makes, &[Id::Secrets]),
+    step(Id::Endpoints, Some(ENDPOINTS), Does::Makes, &[]),
+    step(
+        Id::Listeners,
+        Some(LISTENER),
+        Does::Both,
+        &[Id::Clusters, Id::Endpoints],
+    ),
+    step(Id::Routes, Some(ROUTES), Does::Both, &[Id::Listeners]),
+    step(Id::Others, None, Does::Both, &[]),
+    step(Id::OldClusters, Some(CLUSTER), Does::Breaks, &[Id::Routes]),
+    step(
+        Id::OldEndpoints,
+        Some(ENDPOINTS),
+        Does::Breaks,
+        &[Id::OldClusters],
+    ),
+    step(
+        Id::OldSecrets,
+        Some(SECRET),
+        Does::Breaks,
+        &[Id::OldClusters],
+    ),
+];
+
+/// Types that a proxy must have asked for, where there are any, before it can be said to serve.
 pub(crate) const SERVED: [&str; 4] = [CLUSTER, ENDPOINTS, LISTENER, ROUTES];
 
-/// A changed or new resource of the first type makes the proxy forget the one of the second with the same
-/// name, and wait for it: Envoy warms a cluster anew with its endpoints.
+/// After a new or changed resource of the first type, Envoy waits for the one of the second type with the
+/// same name, even if it has had it: it warms a cluster with endpoints that come after it. (A listener in
+/// contrast takes the routes that Envoy already has.)
 pub(crate) const RENEWS: (&str, &str) = (CLUSTER, ENDPOINTS);
-
-/// Position in the order of removing; unknown types come first.
-pub(crate) fn unmake(type_url: &str) -> usize {
-    BREAK.iter().position(|known| *known == type_url).map_or(0, |position| position + 1)
-}
 
 /// Whether a first request without names asks for everything, and a state-of-the-world response must hold
 /// everything.
 pub(crate) fn is_wildcard(type_url: &str) -> bool {
     [CLUSTER, LISTENER].contains(&type_url)
+}
+
+/// The steps that make and break resources of a type.
+pub(crate) fn steps_of(type_url: &str) -> (Id, Id) {
+    let find = |matches: fn(Does) -> bool| {
+        STEPS
+            .iter()
+            .find(|step| step.type_url == Some(type_url) && matches(step.does))
+            .map_or(Id::Others, |step| step.id)
+    };
+    (find(Does::makes), find(Does::breaks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_stands_at_its_position_and_after_those_it_waits_for() {
+        for (position, step) in STEPS.iter().enumerate() {
+            assert_eq!(step.id as usize, position);
+            assert!(
+                step.after
+                    .iter()
+                    .all(|earlier| (*earlier as usize) < position)
+            );
+        }
+    }
+
+    #[test]
+    fn every_type_has_one_step_that_makes_and_one_that_breaks() {
+        for type_url in [RUNTIME, SECRET, CLUSTER, ENDPOINTS, LISTENER, ROUTES] {
+            let of = |matches: fn(Does) -> bool| {
+                let steps = STEPS.iter().filter(|step| step.type_url == Some(type_url));
+                steps.filter(|step| matches(step.does)).count()
+            };
+            assert_eq!((of(Does::makes), of(Does::breaks)), (1, 1), "{type_url}");
+        }
+        assert_eq!(steps_of("unknown"), (Id::Others, Id::Others));
+    }
 }

@@ -12,7 +12,7 @@ use portolan_proto::discovery::{
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
-use tracing::debug;
+use tracing::{debug, trace};
 
 use crate::{
     resource::Snapshot,
@@ -127,30 +127,33 @@ async fn serve<P: Protocol>(
     mut requests: Streaming<P::Request>,
     responses: &mpsc::Sender<Result<P::Response, Status>>,
 ) -> Result<(), Status> {
-    let Some(mut first) = requests.message().await? else { return Ok(()) };
-    let node = P::node(&mut first)
-        .ok_or_else(|| Status::invalid_argument("the first request of a stream must name its node"))?;
-    let Session { mut snapshots, mut events } = proxies.connect(Connect { node, metadata }).await?;
+    let Some(mut first) = requests.message().await? else {
+        return Ok(());
+    };
+    let node = P::node(&mut first).ok_or_else(|| {
+        Status::invalid_argument("the first request of a stream must name its node")
+    })?;
+    let Session {
+        mut snapshots,
+        mut events,
+    } = proxies.connect(Connect { node, metadata }).await?;
     let mut stream = Stream::new(P::MODE);
-    let mut served = None;
     take_snapshot(&mut stream, &mut snapshots);
-    hear::<P>(&mut stream, first, &mut *events);
+    hear::<P>(&mut stream, first, &mut *events)?;
     loop {
-        while let Some(response) = stream.next() {
+        while let Some(response) = stream.next_response() {
             events.sent(&response.type_url);
+            trace!(type_url = response.type_url, nonce = response.nonce, resources = ?response.resources.iter().map(|(n, r)| format!("{n}@{}", r.version)).collect::<Vec<_>>(), removed = ?response.removed, "sent");
             if responses.send(Ok(P::response(response))).await.is_err() {
                 return Ok(());
             }
         }
-        if let Some(watermark) = stream.serving()
-            && served != Some(watermark)
-        {
-            served = Some(watermark);
+        if let Some(watermark) = stream.newly_serving() {
             events.serving(watermark);
         }
         tokio::select! {
             request = requests.message() => match request? {
-                Some(request) => hear::<P>(&mut stream, request, &mut *events),
+                Some(request) => hear::<P>(&mut stream, request, &mut *events)?,
                 None => return Ok(()),
             },
             changed = snapshots.changed() => match changed {
@@ -163,21 +166,27 @@ async fn serve<P: Protocol>(
     }
 }
 
-fn take_snapshot(
-    stream: &mut Stream,
-    snapshots: &mut watch::Receiver<Option<Arc<Snapshot>>>,
-) {
+fn take_snapshot(stream: &mut Stream, snapshots: &mut watch::Receiver<Option<Arc<Snapshot>>>) {
     if let Some(snapshot) = snapshots.borrow_and_update().clone() {
-        stream.set_target(snapshot);
+        stream.on_snapshot(snapshot);
     }
 }
 
-fn hear<P: Protocol>(stream: &mut Stream, request: P::Request, events: &mut dyn Events) {
+fn hear<P: Protocol>(
+    stream: &mut Stream,
+    request: P::Request,
+    events: &mut dyn Events,
+) -> Result<(), Status> {
     let request = P::request(request);
+    trace!(?request, "heard");
     let type_url = request.type_url.clone();
-    match stream.hear(request) {
+    match stream
+        .on_request(request)
+        .map_err(|abuse| Status::invalid_argument(abuse.to_string()))?
+    {
         Heard::Nothing => {}
         Heard::Acknowledged => events.acknowledged(&type_url),
         Heard::Refused(refusal) => events.refused(refusal),
     }
+    Ok(())
 }

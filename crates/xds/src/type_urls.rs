@@ -9,7 +9,6 @@ pub const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listene
 /// Route tables (RDS).
 pub const ROUTES: &str = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
 /// Secrets (SDS).
-pub const SECRET: &str =
-    "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+pub const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 /// Runtime layers (RTDS).
 pub const RUNTIME: &str = "type.googleapis.com/envoy.service.runtime.v3.Runtime";

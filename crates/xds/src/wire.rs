@@ -70,10 +70,10 @@ impl Protocol for Delta {
         DeltaDiscoveryResponse {
             resources,
             removed_resources: response.removed.iter().map(ToString::to_string).collect(),
+            system_version_info: response.watermark.to_string(),
             nonce: response.nonce,
             type_url,
             control_plane: control_plane(),
-            ..DeltaDiscoveryResponse::default()
         }
     }
 }
@@ -99,8 +99,11 @@ impl Protocol for StateOfTheWorld {
 
     fn response(response: Response) -> Self::Response {
         let type_url = response.type_url;
-        let resources =
-            response.resources.into_iter().map(|(_, resource)| any(&type_url, resource)).collect();
+        let resources = response
+            .resources
+            .into_iter()
+            .map(|(_, resource)| any(&type_url, resource))
+            .collect();
         DiscoveryResponse {
             // A version of a whole set means nothing more than "another one".
             version_info: response.nonce.clone(),
@@ -113,9 +116,14 @@ impl Protocol for StateOfTheWorld {
 }
 
 fn any(type_url: &str, resource: Resource) -> Any {
-    Any { type_url: type_url.to_owned(), value: resource.body }
+    Any {
+        type_url: type_url.to_owned(),
+        value: resource.body,
+    }
 }
 
 fn control_plane() -> Option<ControlPlane> {
-    Some(ControlPlane { identifier: IDENTIFIER.to_owned() })
+    Some(ControlPlane {
+        identifier: IDENTIFIER.to_owned(),
+    })
 }

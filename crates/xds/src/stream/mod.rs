@@ -1,206 +1,311 @@
 //! One proxy's stream as a state machine without I/O: requests and snapshots go in, responses come out.
+//!
+//! [`rollout`] says which snapshot each step of [`crate::order`] works on, [`subscription`] what the proxy
+//! lacks of it. Whatever happens, all steps are looked at once in their order ([`Stream::advance`]), and each
+//! sends what it has to send if no response of its type is in flight.
 
+mod caution;
+mod interest;
+mod message;
+mod rollout;
 mod subscription;
 #[cfg(test)]
 mod tests;
-mod types;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use crate::{
-    order,
-    resource::{Resource, Snapshot},
+    order::{self, Id, STEPS},
+    resource::{Resources, Snapshot},
 };
-use types::TypeState;
+use rollout::{Arrived, Rollout};
+use subscription::{Makes, Sent, Subscription};
 
-pub(crate) use subscription::Names;
+pub use message::Refusal;
+pub(crate) use message::{Abuse, Heard, Mode, Names, Request, Response};
 
-/// A response that a proxy refused; it goes on with what it had.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Type of the refused resources.
-    pub type_url: String,
-    /// The proxy's reason.
-    pub message: String,
-    /// The watermark of the snapshot that they came from.
-    pub watermark: u64,
-}
-
-/// How the proxy speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Incremental: changes and removals.
-    Delta,
-    /// State of the world: clusters and listeners always whole, removals by absence.
-    StateOfTheWorld,
-}
-
-/// A request of either protocol.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Request {
-    pub(crate) type_url: String,
-    pub(crate) names: Names,
-    /// What the proxy holds from an earlier stream: versions by name.
-    pub(crate) known: BTreeMap<String, String>,
-    /// The response that this answers; empty for none.
-    pub(crate) nonce: String,
-    /// Why that response was refused.
-    pub(crate) error: Option<String>,
-}
-
-/// A response of either protocol.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Response {
-    pub(crate) type_url: String,
-    pub(crate) nonce: String,
-    pub(crate) resources: Vec<(Arc<str>, Resource)>,
-    pub(crate) removed: Vec<Arc<str>>,
-}
-
-/// What a request meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// Interest only, or an answer to something outdated.
-    Nothing,
-    /// A response was taken.
-    Acknowledged,
-    /// A response was refused.
-    Refused(Refusal),
-}
+/// Types that one stream may ask for.
+const MAX_TYPES: usize = 32;
+/// Length of a type URL, in bytes.
+const MAX_TYPE_URL: usize = 256;
+/// Length of all names on one stream, in bytes.
+const MAX_NAMES: usize = 32 * 1024 * 1024;
+/// Length of a refusal's reason, in bytes.
+const MAX_REASON: usize = 8 * 1024;
 
 /// Everything known of one stream.
 pub(crate) struct Stream {
     mode: Mode,
-    /// `None` until the first snapshot: nothing is said before, not even that there is nothing.
-    target: Option<Arc<Snapshot>>,
-    types: BTreeMap<String, TypeState>,
+    rollout: Rollout,
+    types: BTreeMap<String, Subscription>,
+    /// At most one response of each type.
+    outbox: VecDeque<Response>,
     nonces: u64,
+    reported: Option<u64>,
+    none: Arc<Resources>,
 }
 
 impl Stream {
-    /// A new stream with nothing to send yet.
+    /// A new stream with nothing to send yet. Nothing is said before the first snapshot, not even that there
+    /// is nothing.
     pub(crate) fn new(mode: Mode) -> Self {
-        Self { mode, target: None, types: BTreeMap::new(), nonces: 0 }
+        Self {
+            mode,
+            rollout: Rollout::default(),
+            types: BTreeMap::new(),
+            outbox: VecDeque::new(),
+            nonces: 0,
+            reported: None,
+            none: Arc::default(),
+        }
     }
 
-    /// The proxy should now have this; what was to be sent before and was not is forgotten.
-    pub(crate) fn set_target(&mut self, snapshot: Arc<Snapshot>) {
-        for (type_url, state) in &mut self.types {
-            state.set_target(snapshot.types.get(type_url.as_str()));
-        }
-        self.target = Some(snapshot);
+    /// The proxy should now have this.
+    pub(crate) fn on_snapshot(&mut self, snapshot: Arc<Snapshot>) {
+        self.rollout.arrive(snapshot);
+        self.advance();
     }
 
     /// Takes a request.
-    pub(crate) fn hear(&mut self, request: Request) -> Heard {
-        let target =
-            self.target.as_ref().and_then(|target| target.types.get(request.type_url.as_str()));
-        let state = self
-            .types
-            .entry(request.type_url.clone())
-            .or_insert_with(|| TypeState::new(order::is_wildcard(&request.type_url), target));
-        // In the state-of-the-world protocol an outdated request says nothing that will not be said again.
-        if self.mode == Mode::StateOfTheWorld && state.is_outdated(&request.nonce) {
-            return Heard::Nothing;
+    ///
+    /// # Errors
+    /// If the stream must be ended.
+    pub(crate) fn on_request(&mut self, request: Request) -> Result<Heard, Abuse> {
+        let Request {
+            type_url,
+            names,
+            known,
+            nonce,
+            error,
+        } = request;
+        if type_url.is_empty() || type_url.len() > MAX_TYPE_URL {
+            return Err(Abuse::TypeUrl);
         }
-        let answered = state.answered(&request.nonce, request.error.is_some());
-        state.subscribe(request.names, request.known);
-        match (answered, request.error) {
-            (Some(watermark), Some(message)) => {
-                Heard::Refused(Refusal { type_url: request.type_url, message, watermark })
-            }
+        if !self.types.contains_key(&type_url) && self.types.len() >= MAX_TYPES {
+            return Err(Abuse::TooManyTypes);
+        }
+        let subscription = self
+            .types
+            .entry(type_url.clone())
+            .or_insert_with(|| Subscription::new(self.mode, order::is_wildcard(&type_url)));
+        let error = error.map(shortened);
+        let answered = subscription.answer(&nonce, error.as_deref());
+        // The names count even if the nonce is outdated: requests come in order, so they are the newest.
+        let brings = !known.is_empty();
+        subscription.subscribe(names, known);
+        if self.types.values().map(Subscription::weight).sum::<usize>() > MAX_NAMES {
+            return Err(Abuse::TooManyNames);
+        }
+        if brings && type_url == order::RENEWS.1 {
+            // What it holds it had before the changes that are on their way.
+            self.renew(
+                self.types
+                    .get(order::RENEWS.0)
+                    .map(Subscription::names_in_flight),
+            );
+        }
+        self.advance();
+        Ok(match (answered, error) {
+            (Some(watermark), Some(message)) => Heard::Refused(Refusal {
+                type_url,
+                message,
+                watermark,
+            }),
             (Some(_), None) => Heard::Acknowledged,
             (None, _) => Heard::Nothing,
+        })
+    }
+
+    /// The next response to send; call again until there is none.
+    pub(crate) fn next_response(&mut self) -> Option<Response> {
+        self.outbox.pop_front()
+    }
+
+    /// The watermark of the newest snapshot that the proxy has acknowledged as a whole, once for each.
+    pub(crate) fn newly_serving(&mut self) -> Option<u64> {
+        let snapshot = &self.rollout.finished()?.snapshot;
+        let watermark = snapshot.watermark;
+        if self.reported == Some(watermark)
+            || self.rollout.is_refused()
+            || !self.is_established(snapshot)
+        {
+            return None;
+        }
+        // At the beginning the steps are through with what nobody had asked for.
+        if self.reported.is_none() && !self.types.values().all(Subscription::is_idle) {
+            return None;
+        }
+        self.reported = Some(watermark);
+        self.reported
+    }
+
+    /// Whether the proxy has asked for everything that it must ask for, and has got it.
+    fn is_established(&self, snapshot: &Snapshot) -> bool {
+        let asked = order::SERVED.iter().all(|type_url| {
+            let is_empty = snapshot
+                .types
+                .get(type_url)
+                .is_none_or(|all| all.is_empty());
+            is_empty
+                || self
+                    .types
+                    .get(*type_url)
+                    .is_some_and(Subscription::is_wanted)
+        });
+        asked && self.types.values().all(Subscription::is_settled)
+    }
+
+    fn advance(&mut self) {
+        for step in &STEPS {
+            self.run(step.id);
         }
     }
 
-    /// The next response that may go out now; call again until there is none.
-    pub(crate) fn next(&mut self) -> Option<Response> {
-        let watermark = self.target.as_ref()?.watermark;
-        let type_url = self.next_update().or_else(|| self.next_removal())?;
+    /// Lets a step do what it can.
+    fn run(&mut self, id: Id) {
+        while let Some(current) = self.rollout.take_up(id) {
+            let mut through = true;
+            let mut refused = false;
+            for type_url in self.types_of(id) {
+                through &= self.work(id, &type_url, &current);
+                let resources = self.resources(&current, &type_url);
+                refused |= self
+                    .types
+                    .get(&type_url)
+                    .is_some_and(|of| of.refuses(&resources));
+            }
+            if !through || !self.rollout.finish(id, refused) {
+                return;
+            }
+        }
+    }
+
+    fn types_of(&self, id: Id) -> Vec<String> {
+        match STEPS[id as usize].type_url {
+            Some(type_url) => vec![type_url.to_owned()],
+            None => {
+                let others = self
+                    .types
+                    .keys()
+                    .filter(|name| order::steps_of(name).0 == id);
+                others.cloned().collect()
+            }
+        }
+    }
+
+    /// Sends what a step has to send of a type, if it may. Returns whether the step is through with it: all is
+    /// sent and answered.
+    fn work(&mut self, id: Id, type_url: &str, current: &Arrived) -> bool {
+        let does = STEPS[id as usize].does;
+        let Some(subscription) = self.types.get(type_url) else {
+            return true;
+        };
+        if does.makes() && subscription.is_making() || does.breaks() && subscription.is_breaking() {
+            return false;
+        }
+        let makes = self.makes(id, type_url, current);
+        let breaks = self.breaks(id, type_url, current);
+        let Some(subscription) = self.types.get_mut(type_url) else {
+            return true;
+        };
+        if does.makes() && makes.is_empty() {
+            subscription.settle();
+        }
+        if makes.is_empty() && breaks.is_empty() {
+            return true;
+        }
+        if subscription.is_idle() {
+            self.send(id, type_url, makes, breaks);
+        }
+        false
+    }
+
+    /// Sends this, and what the type's other step has to send, so that neither keeps the other from its turn.
+    fn send(&mut self, id: Id, type_url: &str, mut makes: Makes, mut breaks: Vec<Arc<str>>) {
+        let (make, unmake) = order::steps_of(type_url);
+        let Some(making) = self.rollout.current(make).cloned() else {
+            return;
+        };
+        if id != make {
+            makes = self.makes(make, type_url, &making);
+        }
+        if id != unmake
+            && let Some(unmaking) = self.rollout.current(unmake).cloned()
+        {
+            breaks = self.breaks(unmake, type_url, &unmaking);
+        }
+        let Some(subscription) = self.types.get_mut(type_url) else {
+            return;
+        };
         self.nonces += 1;
         let nonce = self.nonces.to_string();
-        let state = self.types.get_mut(&type_url)?;
-        let whole = self.mode == Mode::StateOfTheWorld && order::is_wildcard(&type_url);
-        let response = state.send(&type_url, nonce, whole, watermark);
-        if type_url == order::RENEWS.0
-            && let Some(renewed) = self.types.get_mut(order::RENEWS.1)
-        {
-            renewed.forget(response.resources.iter().map(|(name, _)| name));
-        }
-        Some(response)
+        let watermark = making.snapshot.watermark;
+        let Sent {
+            resources,
+            removed,
+            renewed,
+        } = subscription.send(nonce.clone(), watermark, makes, breaks);
+        self.renew((type_url == order::RENEWS.0).then_some(renewed));
+        let type_url = type_url.to_owned();
+        self.outbox.push_back(Response {
+            type_url,
+            nonce,
+            watermark,
+            resources,
+            removed,
+        });
     }
 
-    /// The watermark of the newest snapshot, if the proxy has acknowledged all of it.
-    pub(crate) fn serving(&mut self) -> Option<u64> {
-        let target = Arc::clone(self.target.as_ref()?);
-        if self.types.is_empty() || !self.types.values_mut().all(TypeState::is_settled) {
-            return None;
+    fn renew(&mut self, names: Option<Vec<Arc<str>>>) {
+        if let (Some(names), Some(waiting)) = (names, self.types.get_mut(order::RENEWS.1)) {
+            waiting.renew(names);
         }
-        let complete = order::SERVED.iter().all(|type_url| {
-            let Some(wanted) = target.types.get(type_url) else { return true };
-            match self.types.get(*type_url) {
-                Some(state) => state.has_acknowledged_all(wanted),
-                None => wanted.is_empty(),
-            }
-        });
-        complete.then_some(target.watermark)
     }
 
-    /// The first type in order that has something new and whose turn it is. Types that are not in the
-    /// order are sent whenever there is something new.
-    fn next_update(&mut self) -> Option<String> {
-        let other = self.types.iter_mut().find_map(|(type_url, state)| {
-            let ordered = order::MAKE.iter().any(|step| step.type_url == type_url);
-            (!ordered && state.may_send() && state.has_updates()).then(|| type_url.clone())
-        });
-        other.or_else(|| {
-            let due = order::MAKE.iter().find(|step| self.is_due(step))?;
-            Some(due.type_url.to_owned())
+    fn makes(&mut self, id: Id, type_url: &str, current: &Arrived) -> Makes {
+        if !STEPS[id as usize].does.makes() {
+            return Makes::default();
+        }
+        let resources = self.resources(current, type_url);
+        let Some(subscription) = self.types.get_mut(type_url) else {
+            return Makes::default();
+        };
+        let rollout = &self.rollout;
+        subscription.makes(&resources, |name| {
+            rollout.elsewhere(current.order, type_url, name)
         })
     }
 
-    fn is_due(&mut self, step: &order::Step) -> bool {
-        let ready = |state: Option<&mut TypeState>| {
-            state.is_some_and(|state| state.may_send() && state.has_updates())
-        };
-        if !ready(self.types.get_mut(step.type_url)) {
-            return false;
+    fn breaks(&mut self, id: Id, type_url: &str, current: &Arrived) -> Vec<Arc<str>> {
+        let does = STEPS[id as usize].does;
+        // A proxy that has refused something goes on with what it had, and needs what that uses.
+        if !does.breaks() || !does.makes() && self.rollout.is_refused() {
+            return Vec::new();
         }
-        let unsent = |state: &mut TypeState| state.has_updates();
-        let unanswered = |state: &mut TypeState| state.has_updates() || state.is_updating();
-        let mut blocked = |types: &[&str], busy: fn(&mut TypeState) -> bool| {
-            types.iter().any(|type_url| self.types.get_mut(*type_url).is_some_and(busy))
+        // One that comes back may have routes that use what is gone, and has not yet asked for new ones.
+        let brought = does.makes() || self.is_established(&current.snapshot);
+        let resources = self.resources(current, type_url);
+        let Some(subscription) = self.types.get_mut(type_url) else {
+            return Vec::new();
         };
-        let waits = blocked(step.sent, unsent) || blocked(step.acknowledged, unanswered);
-        !waits && (step.acknowledged.is_empty() || !self.awaits_endpoints())
+        let comes = |name: &str| self.rollout.comes(current.order, type_url, name);
+        subscription.breaks(&resources, brought, comes)
     }
 
-    /// Whether the proxy has clusters whose endpoints it has not yet got: it will ask for them, and routes
-    /// to these clusters would find nothing before.
-    fn awaits_endpoints(&self) -> bool {
-        let (clusters, endpoints) = order::RENEWS;
-        let Some(wanted) = self.target.as_ref().and_then(|target| target.types.get(endpoints)) else {
-            return false;
-        };
-        let Some(clusters) = self.types.get(clusters) else { return false };
-        let got = self.types.get(endpoints);
-        wanted.iter().any(|(name, resource)| {
-            clusters.has_acknowledged(name)
-                && !got.is_some_and(|got| got.has_been_answered(name, &resource.version))
-        })
+    fn resources(&self, of: &Arrived, type_url: &str) -> Arc<Resources> {
+        Arc::clone(of.snapshot.types.get(type_url).unwrap_or(&self.none))
     }
+}
 
-    /// The first type in order that has something to remove, once nothing new is on its way at all.
-    fn next_removal(&mut self) -> Option<String> {
-        let busy = |state: &mut TypeState| state.has_updates() || !state.may_send();
-        if self.types.values_mut().any(busy) || self.awaits_endpoints() {
-            return None;
-        }
-        let removing = self
-            .types
-            .iter_mut()
-            .filter_map(|(type_url, state)| state.has_removals().then_some(type_url));
-        removing.min_by_key(|type_url| order::unmake(type_url)).cloned()
+/// A reason may quote a whole configuration.
+fn shortened(mut reason: String) -> String {
+    let mut end = MAX_REASON.min(reason.len());
+    while !reason.is_char_boundary(end) {
+        end -= 1;
     }
+    reason.truncate(end);
+    reason
 }

@@ -1,87 +1,452 @@
-//! Which resources of a type the proxy wants.
+//! One type of resource on one stream: what the proxy wants, holds, has been sent, and refused.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-/// What a request says about names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Names {
-    /// More and fewer than before (incremental).
-    Change {
-        /// Names to add; `*` means all.
-        subscribe: Vec<String>,
-        /// Names to drop.
-        unsubscribe: Vec<String>,
-    },
-    /// Exactly these (state of the world).
-    Exactly(Vec<String>),
+use bytes::Bytes;
+
+use super::{
+    caution::Caution,
+    interest::{Change, Interest},
+    message::{Mode, Names},
+    rollout::Elsewhere,
+};
+use crate::resource::{Resource, Resources};
+
+/// What the proxy holds of one name.
+#[derive(Clone, Debug)]
+struct Held {
+    version: Arc<str>,
+    /// Unknown for what the proxy brought from an earlier stream.
+    body: Option<Bytes>,
 }
 
-impl Default for Names {
-    fn default() -> Self {
-        Self::Change { subscribe: Vec::new(), unsubscribe: Vec::new() }
+/// The one response that waits for its answer.
+#[derive(Debug)]
+struct InFlight {
+    nonce: String,
+    watermark: u64,
+    resources: Vec<(Arc<str>, Resource)>,
+    makes: bool,
+    breaks: bool,
+}
+
+/// What a step that makes has to send.
+#[derive(Debug, Default)]
+pub(super) struct Makes {
+    pub(super) resources: Vec<(Arc<str>, Resource)>,
+    /// Asked for by name, and not there.
+    pub(super) missing: Vec<Arc<str>>,
+    /// An answer is due even if there is nothing in it.
+    greeting: bool,
+}
+
+impl Makes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.resources.is_empty() && self.missing.is_empty() && !self.greeting
     }
 }
 
-/// The names that a proxy wants.
-#[derive(Debug, Default)]
-pub(super) struct Subscription {
-    all: bool,
-    names: BTreeSet<String>,
-    /// Whether names have ever been given: only before that does "none" mean "all".
-    named: bool,
+/// What a response consists of.
+pub(super) struct Sent {
+    pub(super) resources: Vec<(Arc<str>, Resource)>,
+    pub(super) removed: Vec<Arc<str>>,
+    /// Names of resources that the proxy may find different from what it has.
+    pub(super) renewed: Vec<Arc<str>>,
 }
 
-/// Every name.
-const ALL: &str = "*";
+/// The state of one type.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    mode: Mode,
+    /// Whether a request without names asks for all, and a state-of-the-world response holds all.
+    wildcard: bool,
+    fresh: bool,
+    interest: Interest,
+    /// Without what was removed, even before the proxy has acknowledged that.
+    held: BTreeMap<Arc<str>, Held>,
+    /// Length of names and versions that the proxy brought from an earlier stream.
+    known_bytes: usize,
+    /// Names that must be answered whatever is held.
+    owed: BTreeSet<Arc<str>>,
+    greet: bool,
+    /// Whether the proxy has asked for something that it has not yet got.
+    unsettled: bool,
+    refused: BTreeMap<Arc<str>, Arc<str>>,
+    caution: Option<Caution>,
+    /// Names in refused responses since the last one that was taken: the proxy may have the refused version.
+    uncertain: BTreeSet<Arc<str>>,
+    in_flight: Option<InFlight>,
+    /// With these resources there was nothing to make, and nothing has changed since.
+    made: Option<Arc<Resources>>,
+    /// With these resources there was nothing to break, and nothing has changed since.
+    broken: Option<Arc<Resources>>,
+}
 
 impl Subscription {
-    /// Takes a request's word. Returns the names that were asked for now, and those that were dropped.
-    pub(super) fn change(
-        &mut self,
-        names: Names,
-        none_is_all: bool,
-    ) -> (Vec<String>, Vec<String>) {
-        match names {
-            Names::Change { subscribe, unsubscribe } => {
-                if subscribe.is_empty() && !self.named && none_is_all {
-                    self.all = true;
-                }
-                for name in &unsubscribe {
-                    self.all &= name != ALL;
-                    self.names.remove(name);
-                }
-                for name in &subscribe {
-                    self.named = true;
-                    self.all |= name == ALL;
-                    self.names.insert(name.clone());
-                }
-                (subscribe, unsubscribe)
+    pub(super) fn new(mode: Mode, wildcard: bool) -> Self {
+        Self {
+            mode,
+            wildcard,
+            fresh: true,
+            interest: Interest::default(),
+            held: BTreeMap::new(),
+            known_bytes: 0,
+            owed: BTreeSet::new(),
+            greet: false,
+            unsettled: false,
+            refused: BTreeMap::new(),
+            caution: None,
+            uncertain: BTreeSet::new(),
+            in_flight: None,
+            made: None,
+            broken: None,
+        }
+    }
+
+    /// Notes what the proxy wants from now on, and what it holds from an earlier stream.
+    pub(super) fn subscribe(&mut self, names: Names, known: BTreeMap<String, String>) {
+        let change = self.interest.change(names, self.wildcard);
+        if change == Change::default() && known.is_empty() {
+            return;
+        }
+        self.touch();
+        self.unsettled |= change.all_begins || !change.asked.is_empty();
+        let whole = self.is_whole();
+        self.greet |= change.all_begins && (whole || known.is_empty());
+        // In state of the world a name's absence from a whole response says that it is not there.
+        self.greet |= whole && !change.asked.is_empty();
+        for name in change.dropped {
+            self.drop_name(name);
+        }
+        if change.all_ends {
+            self.held.retain(|name, _| self.interest.wants(name));
+        }
+        self.owed.extend(change.asked);
+        if std::mem::take(&mut self.fresh) {
+            self.bring(known);
+        }
+        if self.interest.is_empty() && self.mode == Mode::StateOfTheWorld {
+            // Envoy does not answer a response of a type that it has lost all interest in.
+            self.in_flight = None;
+        }
+    }
+
+    fn drop_name(&mut self, name: Arc<str>) {
+        if let Some(flight) = &mut self.in_flight {
+            flight.resources.retain(|(sent, _)| *sent != name);
+        }
+        self.refused.remove(&name);
+        if self.interest.wants(&name) {
+            // It is still wanted as one of all, and the proxy cannot know whether it is.
+            self.owed.insert(name);
+        } else {
+            self.held.remove(&name);
+            self.owed.remove(&name);
+        }
+    }
+
+    fn bring(&mut self, known: BTreeMap<String, String>) {
+        for (name, version) in known {
+            if self.interest.wants(&name) {
+                self.known_bytes += name.len() + version.len();
+                self.owed.remove(name.as_str());
+                let held = Held {
+                    version: version.into(),
+                    body: None,
+                };
+                self.held.insert(name.into(), held);
             }
-            Names::Exactly(names) => self.replace(names, none_is_all),
         }
     }
 
-    fn replace(&mut self, names: Vec<String>, none_is_all: bool) -> (Vec<String>, Vec<String>) {
-        if names.is_empty() && !self.named {
-            self.all = none_is_all;
-            return (Vec::new(), Vec::new());
+    /// Notes the answer to the response in flight. Returns the watermark that this reflected, or `None` if
+    /// the nonce is of another one.
+    pub(super) fn answer(&mut self, nonce: &str, error: Option<&str>) -> Option<u64> {
+        let flight = self.in_flight.take_if(|flight| flight.nonce == nonce)?;
+        self.touch();
+        let names = flight.resources.iter().map(|(name, _)| Arc::clone(name));
+        match error {
+            None => {
+                self.caution = self.caution.take().map(Caution::relaxed);
+                self.uncertain.clear();
+                for (name, Resource { version, body }) in flight.resources {
+                    if self.refused.get(&name) == Some(&version) {
+                        self.refused.remove(&name);
+                    }
+                    self.held.insert(
+                        name,
+                        Held {
+                            version,
+                            body: Some(body),
+                        },
+                    );
+                }
+            }
+            Some(message) => {
+                self.uncertain.extend(names.clone());
+                match &flight.resources[..] {
+                    [] => {}
+                    [(name, resource)] => {
+                        self.refused
+                            .insert(Arc::clone(name), Arc::clone(&resource.version));
+                    }
+                    // One bad resource must not hold up the others: find it.
+                    _ => self.caution = Some(Caution::after(names.collect(), message)),
+                }
+            }
         }
-        self.named = true;
-        self.all = names.iter().any(|name| name == ALL);
-        let names: BTreeSet<String> = names.into_iter().collect();
-        let added = names.difference(&self.names).cloned().collect();
-        let dropped = self.names.difference(&names).cloned().collect();
-        self.names = names;
-        (added, dropped)
+        Some(flight.watermark)
     }
 
-    /// Whether the proxy wants it.
-    pub(super) fn wants(&self, name: &str) -> bool {
-        self.all || self.names.contains(name)
+    /// The proxy waits for these again, although it had them.
+    pub(super) fn renew(&mut self, names: Vec<Arc<str>>) {
+        for name in names {
+            let sent = self.in_flight.iter().flat_map(|flight| &flight.resources);
+            if self.held.contains_key(&name) || sent.into_iter().any(|(sent, _)| *sent == name) {
+                self.owed.insert(name);
+                self.touch();
+            }
+        }
     }
 
-    /// Whether the proxy wants whatever there is.
-    pub(super) fn wants_all(&self) -> bool {
-        self.all
+    /// What is to be sent to bring the proxy to these resources.
+    pub(super) fn makes(
+        &mut self,
+        current: &Arc<Resources>,
+        elsewhere: impl Fn(&str) -> Elsewhere,
+    ) -> Makes {
+        if self
+            .made
+            .as_ref()
+            .is_some_and(|made| Arc::ptr_eq(made, current))
+        {
+            return Makes::default();
+        }
+        self.refused.retain(|name, version| {
+            current
+                .get(name)
+                .is_none_or(|resource| resource.version == *version)
+        });
+        let mut makes = Makes {
+            greeting: self.greet,
+            ..Makes::default()
+        };
+        makes.resources.extend(self.changed(current));
+        let mut waits = false;
+        self.owed.retain(|name| {
+            if current.contains_key(name) {
+                return true;
+            }
+            match elsewhere(name) {
+                Elsewhere::Older(resource) => makes.resources.push((Arc::clone(name), resource)),
+                Elsewhere::Newer => waits = true,
+                // State of the world has no word for it.
+                Elsewhere::Nowhere if self.mode == Mode::StateOfTheWorld => return false,
+                Elsewhere::Nowhere => makes.missing.push(Arc::clone(name)),
+            }
+            true
+        });
+        if let Some(caution) = &self.caution {
+            caution.limit(&mut makes.resources);
+        }
+        if makes.is_empty() && !waits {
+            self.made = Some(Arc::clone(current));
+            self.caution = None;
+        }
+        makes
+    }
+
+    /// What is wanted, and not held in that version or owed. Both sides are in order, so it is one walk.
+    fn changed<'a>(
+        &'a self,
+        current: &'a Resources,
+    ) -> impl Iterator<Item = (Arc<str>, Resource)> + 'a {
+        let mut held = self.held.iter().peekable();
+        current.iter().filter_map(move |(name, resource)| {
+            while held.next_if(|(earlier, _)| *earlier < name).is_some() {}
+            let held = held
+                .next_if(|(same, _)| *same == name)
+                .map(|(_, held)| held);
+            let owed = !self.owed.is_empty() && self.owed.contains(name);
+            let wanted = match held {
+                Some(held) => owed || held.version != resource.version,
+                None => owed || self.interest.wants(name),
+            };
+            if !wanted {
+                return None;
+            }
+            if self.refused.get(name) != Some(&resource.version) {
+                return Some((Arc::clone(name), resource.clone()));
+            }
+            // What was refused is not sent again; who asks gets the last good one.
+            let held = held.filter(|_| owed)?;
+            let body = held.body.clone()?;
+            Some((
+                Arc::clone(name),
+                Resource {
+                    version: Arc::clone(&held.version),
+                    body,
+                },
+            ))
+        })
+    }
+
+    /// What the proxy holds and should not. Exceptions are `kept`, and unless `brought` what the proxy has
+    /// brought from an earlier stream.
+    pub(super) fn breaks(
+        &mut self,
+        current: &Arc<Resources>,
+        brought: bool,
+        kept: impl Fn(&str) -> bool,
+    ) -> Vec<Arc<str>> {
+        if self
+            .broken
+            .as_ref()
+            .is_some_and(|broken| Arc::ptr_eq(broken, current))
+        {
+            return Vec::new();
+        }
+        let mut there = current.keys().peekable();
+        let mut gone: Vec<_> = self
+            .held
+            .iter()
+            .filter(|(name, _)| {
+                while there.next_if(|earlier| earlier < name).is_some() {}
+                there.next_if(|same| same == name).is_none()
+            })
+            .collect();
+        if gone.is_empty() {
+            self.broken = Some(Arc::clone(current));
+        }
+        gone.retain(|(name, held)| (brought || held.body.is_some()) && !kept(name));
+        let mut gone: Vec<_> = gone.into_iter().map(|(name, _)| Arc::clone(name)).collect();
+        if self.is_silent() {
+            // The proxy finds out by itself when nothing refers to them any more.
+            for name in gone.drain(..) {
+                self.held.remove(&name);
+            }
+        }
+        gone
+    }
+
+    /// Puts a response in flight and returns what it consists of.
+    pub(super) fn send(
+        &mut self,
+        nonce: String,
+        watermark: u64,
+        makes: Makes,
+        breaks: Vec<Arc<str>>,
+    ) -> Sent {
+        self.touch();
+        for name in &breaks {
+            self.held.remove(name);
+            self.refused.remove(name);
+        }
+        let mut renewed: Vec<_> = makes
+            .resources
+            .iter()
+            .map(|(name, _)| Arc::clone(name))
+            .collect();
+        for name in renewed.iter().chain(&makes.missing) {
+            self.owed.remove(name);
+        }
+        self.greet = false;
+        if self.is_whole() {
+            renewed.extend(self.uncertain.iter().cloned());
+        }
+        let resources = if self.is_whole() {
+            let held = self.held.iter().filter_map(|(name, held)| {
+                let (version, body) = (Arc::clone(&held.version), held.body.clone()?);
+                Some((Arc::clone(name), Resource { version, body }))
+            });
+            let sent = makes.resources.iter().cloned();
+            held.chain(sent)
+                .collect::<BTreeMap<_, _>>()
+                .into_iter()
+                .collect()
+        } else {
+            makes.resources.clone()
+        };
+        self.in_flight = Some(InFlight {
+            nonce,
+            watermark,
+            makes: !makes.is_empty(),
+            breaks: !breaks.is_empty(),
+            resources: makes.resources,
+        });
+        let mut removed = breaks;
+        removed.extend(makes.missing);
+        if self.mode == Mode::StateOfTheWorld {
+            removed.clear();
+        }
+        Sent {
+            resources,
+            removed,
+            renewed,
+        }
+    }
+
+    /// The proxy has got everything that it has asked for so far.
+    pub(super) fn settle(&mut self) {
+        self.unsettled = false;
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        !self.unsettled
+    }
+
+    /// Names in the response that waits for its answer.
+    pub(super) fn names_in_flight(&self) -> Vec<Arc<str>> {
+        let sent = self.in_flight.iter().flat_map(|flight| &flight.resources);
+        sent.map(|(name, _)| Arc::clone(name)).collect()
+    }
+
+    /// Whether no response waits for its answer.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.is_none()
+    }
+
+    pub(super) fn is_making(&self) -> bool {
+        self.in_flight.as_ref().is_some_and(|flight| flight.makes)
+    }
+
+    pub(super) fn is_breaking(&self) -> bool {
+        self.in_flight.as_ref().is_some_and(|flight| flight.breaks)
+    }
+
+    /// Whether the proxy wants any resource of this type.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.interest.is_empty()
+    }
+
+    /// Whether the proxy has refused one of these.
+    pub(super) fn refuses(&self, current: &Resources) -> bool {
+        self.refused.iter().any(|(name, version)| {
+            current
+                .get(name)
+                .is_some_and(|resource| resource.version == *version)
+        })
+    }
+
+    /// Memory that the proxy makes us keep, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        self.interest.bytes() + self.known_bytes
+    }
+
+    fn is_whole(&self) -> bool {
+        self.mode == Mode::StateOfTheWorld && self.wildcard
+    }
+
+    /// Whether removals have no form on the wire.
+    fn is_silent(&self) -> bool {
+        self.mode == Mode::StateOfTheWorld && !self.wildcard
+    }
+
+    fn touch(&mut self) {
+        self.made = None;
+        self.broken = None;
     }
 }
