@@ -48,9 +48,11 @@ impl Fleet {
         let (postgres, store) = store(with_postgres, say).await?;
         let global = sandbox.global(&GlobalOptions { store, ..GlobalOptions::default() }).await?;
         say.done(&format!("global      REST {}  KDS {}", global.http.base(), global.kds));
-        let mut sites = Vec::new();
+        let mut sites: Vec<Site> = Vec::new();
         for number in 1..=2_u8 {
-            sites.push(start_site(&sandbox, &global, number, say).await?);
+            // Nobody listens on the address of the zone before yet.
+            let first = sites.last().map_or(1, |site| third(site.address) + 1);
+            sites.push(start_site(&sandbox, &global, number, first, say).await?);
         }
         global.instances_connected(sites.len() * INSTANCES).await?;
         say.done("both zones and all gateway instances are connected");
@@ -133,10 +135,11 @@ async fn start_site(
     sandbox: &Sandbox,
     global: &Global,
     number: u8,
+    first: u8,
     say: &Say,
 ) -> anyhow::Result<Site> {
     let name = format!("zone-{number}");
-    let address = loopback_with_free_port(number, PORT)?;
+    let address = loopback_with_free_port(first, PORT)?;
     let zone = sandbox.zone(&name, &[global], &ZoneOptions::default()).await?;
     global.zones_online(&[&name]).await?;
     let mut services = Vec::new();
@@ -156,6 +159,14 @@ async fn start_site(
         SERVICES.join(" and "),
     ));
     Ok(Site { zone, address, gateways, services })
+}
+
+/// N of `127.0.N.1`.
+fn third(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(address) => address.octets()[2],
+        IpAddr::V6(_) => 0,
+    }
 }
 
 async fn start_gateway(
