@@ -1,5 +1,7 @@
 //! What cannot be taken is refused with a clear 4xx, and changes nothing.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use serde_json::json;
@@ -23,27 +25,67 @@ async fn bad_input_is_refused_and_changes_nothing() {
     let global = global(&sandbox).await;
     let base = global.http.base();
     let gateways = "/meshes/default/meshgateways";
-    global.http.put(&format!("{gateways}/edge"), &mesh_gateway(8080)).await.unwrap();
+    global
+        .http
+        .put(&format!("{gateways}/edge"), &mesh_gateway(8080_u32))
+        .await
+        .unwrap();
     let before = global.http.get(&format!("{gateways}/edge")).await.unwrap();
 
     let edge = format!("{gateways}/edge");
     let long = "a".repeat(1 << 20);
-    let mut wrong_type = mesh_gateway(8080);
+    let mut wrong_type = mesh_gateway(8080_u32);
     wrong_type["conf"]["listeners"][0]["port"] = json!("x");
-    let mut wrong_port = mesh_gateway(70_000);
+    let mut wrong_port = mesh_gateway(70_000_u32);
     wrong_port["conf"]["listeners"][0]["protocol"] = json!("HTTP");
-    let mut named_long = mesh_gateway(8080);
+    let mut named_long = mesh_gateway(8080_u32);
     named_long["name"] = json!(long);
     let json = "application/json";
     let cases = [
-        (&edge, json, "{not json".to_owned(), 400, "invalid MeshGateway object"),
-        (&edge, json, String::new(), 400, "unexpected end of JSON input"),
+        (
+            &edge,
+            json,
+            "{not json".to_owned(),
+            400,
+            "invalid MeshGateway object",
+        ),
+        (
+            &edge,
+            json,
+            String::new(),
+            400,
+            "unexpected end of JSON input",
+        ),
         (&edge, json, "[]".to_owned(), 400, "cannot unmarshal array"),
-        (&edge, "application/yaml", "a: [".to_owned(), 400, "invalid MeshGateway object"),
-        (&edge, json, wrong_type.to_string(), 400, "invalid MeshGateway object"),
-        (&edge, json, wrong_port.to_string(), 400, "conf.listeners[0].port"),
+        (
+            &edge,
+            "application/yaml",
+            "a: [".to_owned(),
+            400,
+            "invalid MeshGateway object",
+        ),
+        (
+            &edge,
+            json,
+            wrong_type.to_string(),
+            400,
+            "invalid MeshGateway object",
+        ),
+        (
+            &edge,
+            json,
+            wrong_port.to_string(),
+            400,
+            "conf.listeners[0].port",
+        ),
         (&edge, json, named_long.to_string(), 400, "name"),
-        (&edge, json, format!("\"{}\"", "x".repeat(20 << 20)), 413, ""),
+        (
+            &edge,
+            json,
+            format!("\"{}\"", "x".repeat(20 << 20)),
+            413,
+            "",
+        ),
     ];
     for (path, content_type, body, status, text) in cases {
         let shown: String = body.chars().take(60).collect();
@@ -57,14 +99,19 @@ async fn bad_input_is_refused_and_changes_nothing() {
     let stale = reqwest::Client::new()
         .put(format!("{base}{edge}"))
         .header("if-match", "\"99\"")
-        .json(&mesh_gateway(8081))
+        .json(&mesh_gateway(8081_u32))
         .send()
         .await
         .unwrap();
     assert_eq!(stale.status().as_u16(), 409);
 
-    let half = json!({ "resources": [mesh_gateway(9090), { "type": "MeshGateway", "mesh": "default", "name": "bad" }] });
-    let refused = global.http.post("/_apply", &half).await.unwrap_err().to_string();
+    let half = json!({ "resources": [mesh_gateway(9090_u32), { "type": "MeshGateway", "mesh": "default", "name": "bad" }] });
+    let refused = global
+        .http
+        .post("/_apply", &half)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("conf"), "{refused}");
 
     let after = global.http.get(&edge).await.unwrap();

@@ -1,5 +1,7 @@
 //! kill -9 of the global while eight clients write: what was acknowledged is never lost.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use support::{Writers, global, has_routes, sandbox, zone};
@@ -17,7 +19,10 @@ async fn acknowledged_writes_survive_kill_9_and_reach_both_zones() {
     writers.acknowledged(300).await;
     global.process.kill().await.unwrap();
     let (acknowledged, _) = writers.stop().await;
-    assert!(acknowledged.len() < 1000, "the global was killed too late to show anything");
+    assert!(
+        acknowledged.len() < 1000,
+        "the global was killed too late to show anything"
+    );
 
     global.start().await.unwrap();
     has_routes("the restarted global", &global.http, &acknowledged).await;

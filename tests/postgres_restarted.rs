@@ -1,5 +1,7 @@
 //! Postgres goes and comes back under load: writes succeed or fail with 503, and the feed goes on.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::collections::BTreeSet;
@@ -11,7 +13,10 @@ use support::{Writers, has_routes, sandbox, zone};
 async fn a_restarted_postgres_loses_nothing_and_the_feed_goes_on() {
     let sandbox = sandbox();
     let mut postgres = Postgres::start().await.unwrap();
-    let options = GlobalOptions { store: Some(postgres.url()), ..GlobalOptions::default() };
+    let options = GlobalOptions {
+        store: Some(postgres.url()),
+        ..GlobalOptions::default()
+    };
     let global = sandbox.global(&options).await.unwrap();
     let zone = zone(&sandbox, "zone-1", &global).await;
 
@@ -21,7 +26,10 @@ async fn a_restarted_postgres_loses_nothing_and_the_feed_goes_on() {
     writers.acknowledged(600).await;
     let (acknowledged, refused) = writers.stop().await;
 
-    assert!(refused.is_subset(&BTreeSet::from([503])), "refused with {refused:?}");
+    assert!(
+        refused.is_subset(&BTreeSet::from([503])),
+        "refused with {refused:?}"
+    );
     has_routes("the global", &global.http, &acknowledged).await;
     has_routes("zone-1", &zone.http, &acknowledged).await;
     postgres.stop().await.unwrap();

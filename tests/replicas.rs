@@ -1,5 +1,7 @@
 //! Two globals on one Postgres: one order for all, and zones that move to the replica that is left.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use portolan_sandbox::{GlobalOptions, ZoneOptions, postgres::Postgres};
@@ -21,8 +23,10 @@ async fn two_replicas_agree_and_a_zone_moves_when_its_replica_dies() {
     let two = sandbox.zone("zone-2", &[&b, &a], &options).await.unwrap();
     a.zones_online(&["zone-1", "zone-2"]).await.unwrap();
 
-    let writers =
-        [Writers::start(&a.http, "a", 8, 50), Writers::start(&b.http, "b", 8, 50)];
+    let writers = [
+        Writers::start(&a.http, "a", 8, 50),
+        Writers::start(&b.http, "b", 8, 50),
+    ];
     let mut all = std::collections::BTreeSet::new();
     for writers in writers {
         let (acknowledged, refused) = writers.finish().await;

@@ -1,5 +1,7 @@
 //! No global, then no control plane at all: gateways never stop answering, and new instances start.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::{
@@ -19,11 +21,21 @@ async fn gateways_answer_and_start_without_the_global() {
     let mut global = global(&sandbox).await;
     let mut zone = zone(&sandbox, "zone-1", &global).await;
     let echo = sandbox.echo("api-1", "api").await.unwrap();
-    zone.register("default", "api-1", "api", echo.address).await.unwrap();
+    zone.register("default", "api-1", "api", echo.address)
+        .await
+        .unwrap();
     let port = portolan_sandbox::free_port().unwrap();
     let address = loopback_with_free_port(10, port).unwrap();
-    global.http.put("/meshes/default/meshgateways/edge", &mesh_gateway(port)).await.unwrap();
-    global.http.put(&route_url("api"), &route("api", "/api", "api")).await.unwrap();
+    global
+        .http
+        .put("/meshes/default/meshgateways/edge", &mesh_gateway(port))
+        .await
+        .unwrap();
+    global
+        .http
+        .put(&route_url("api"), &route("api", "/api", "api"))
+        .await
+        .unwrap();
     let first = gateway(&sandbox, &zone, "gw-1", address).await;
     let listener = SocketAddr::new(address, port);
     answered(listener, "/api", "api").await;
@@ -39,7 +51,11 @@ async fn gateways_answer_and_start_without_the_global() {
     let second = gateway(&sandbox, &zone, "gw-2", elsewhere).await;
     answered(SocketAddr::new(elsewhere, port), "/api", "api").await;
     asker.answers(50).await;
-    assert_eq!(asker.stop().await, 0, "requests failed while control planes were away");
+    assert_eq!(
+        asker.stop().await,
+        0,
+        "requests failed while control planes were away"
+    );
     drop((first, second));
 }
 
@@ -55,8 +71,11 @@ impl Asker {
     fn start(listener: SocketAddr) -> Self {
         let (answers, failures) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let stop = Arc::<AtomicBool>::default();
-        let (count, failed, ends) =
-            (Arc::clone(&answers), Arc::clone(&failures), Arc::clone(&stop));
+        let (count, failed, ends) = (
+            Arc::clone(&answers),
+            Arc::clone(&failures),
+            Arc::clone(&stop),
+        );
         let task = tokio::spawn(async move {
             while !ends.load(Ordering::Relaxed) {
                 let by_service = ask(listener, "/api").await.as_deref() == Some("api");
@@ -64,7 +83,12 @@ impl Asker {
                 counter.fetch_add(1, Ordering::Relaxed);
             }
         });
-        Self { answers, failures, stop, task }
+        Self {
+            answers,
+            failures,
+            stop,
+            task,
+        }
     }
 
     /// Waits for that many more answers.

@@ -1,5 +1,7 @@
 //! A zone without its global: only the difference is sent afterwards, and nobody else waits for it.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::collections::BTreeSet;
@@ -16,13 +18,22 @@ async fn a_zone_that_was_cut_off_gets_only_the_difference() {
     let sandbox = sandbox();
     let global = global(&sandbox).await;
     let link = Link::to(global.kds_address().unwrap()).await.unwrap();
-    let options = ZoneOptions { through: vec![link.address()], ..ZoneOptions::default() };
+    let options = ZoneOptions {
+        through: vec![link.address()],
+        ..ZoneOptions::default()
+    };
     let zone = sandbox.zone("zone-1", &[&global], &options).await.unwrap();
 
     let names: BTreeSet<String> = (0..ROUTES).map(|number| format!("r-{number}")).collect();
-    let resources: Vec<_> =
-        names.iter().map(|name| route(name, &format!("/{name}"), "api")).collect();
-    global.http.post("/_apply", &json!({ "resources": resources })).await.unwrap();
+    let resources: Vec<_> = names
+        .iter()
+        .map(|name| route(name, &format!("/{name}"), "api"))
+        .collect();
+    global
+        .http
+        .post("/_apply", &json!({ "resources": resources }))
+        .await
+        .unwrap();
     has_routes("zone-1", &zone.http, &names).await;
     let full = link.bytes_to_client();
 
@@ -33,7 +44,11 @@ async fn a_zone_that_was_cut_off_gets_only_the_difference() {
     })
     .await
     .unwrap();
-    global.http.put(&route_url("late"), &route("late", "/late", "api")).await.unwrap();
+    global
+        .http
+        .put(&route_url("late"), &route("late", "/late", "api"))
+        .await
+        .unwrap();
     global.http.delete(&route_url("r-7")).await.unwrap();
     link.mend();
 
@@ -61,7 +76,11 @@ async fn a_stopped_zone_delays_nobody() {
     let mut names = BTreeSet::new();
     for number in 0..50 {
         let name = format!("r-{number}");
-        global.http.put(&route_url(&name), &route(&name, &format!("/{name}"), "api")).await.unwrap();
+        global
+            .http
+            .put(&route_url(&name), &route(&name, &format!("/{name}"), "api"))
+            .await
+            .unwrap();
         names.insert(name);
     }
     has_routes("zone-2", &other.http, &names).await;

@@ -5,7 +5,11 @@ use std::{env, error::Error, fs, path::Path, path::PathBuf};
 use prost::Message;
 
 /// Packages whose messages have a proto3 JSON form.
-const JSON_PACKAGES: [&str; 3] = [".kuma.mesh.v1alpha1", ".kuma.system.v1alpha1", ".portolan.v1"];
+const JSON_PACKAGES: [&str; 3] = [
+    ".kuma.mesh.v1alpha1",
+    ".kuma.system.v1alpha1",
+    ".portolan.v1",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
@@ -40,7 +44,10 @@ fn proto_files(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error
         let path = entry?.path();
         if path.is_dir() {
             proto_files(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "proto") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "proto")
+        {
             files.push(path);
         }
     }

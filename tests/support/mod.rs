@@ -1,6 +1,6 @@
 //! What the whole-system tests share: topologies, writers, and requests through gateways.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)] // Each test file uses a part; tests may panic.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses a part; tests may panic.
 
 use std::{
     collections::BTreeSet,
@@ -34,19 +34,22 @@ pub async fn global(sandbox: &Sandbox) -> Global {
 
 /// A zone of a global, connected.
 pub async fn zone(sandbox: &Sandbox, name: &str, global: &Global) -> Zone {
-    let zone = sandbox.zone(name, &[global], &ZoneOptions::default()).await.unwrap();
+    let zone = sandbox
+        .zone(name, &[global], &ZoneOptions::default())
+        .await
+        .unwrap();
     global.zones_online(&[name]).await.unwrap();
     zone
 }
 
 /// A gateway that listens on `port` for [`HOST`].
-pub fn mesh_gateway(port: u16) -> Value {
+pub fn mesh_gateway(port: impl Into<u32>) -> Value {
     json!({
         "type": "MeshGateway",
         "mesh": "default",
         "name": "edge",
         "selectors": [{ "match": { "kuma.io/service": "edge-gateway" } }],
-        "conf": { "listeners": [{ "port": port, "protocol": "HTTP", "hostname": HOST }] },
+        "conf": { "listeners": [{ "port": port.into(), "protocol": "HTTP", "hostname": HOST }] },
     })
 }
 
@@ -101,10 +104,14 @@ pub async fn route_names(http: &Http) -> Option<BTreeSet<String>> {
 
 /// Waits until a control plane has these routes at least.
 pub async fn has_routes(what: &str, http: &Http, expected: &BTreeSet<String>) {
-    until(&format!("{what} having {} routes", expected.len()), LIMIT, async || {
-        let names = route_names(http).await?;
-        expected.is_subset(&names).then_some(())
-    })
+    until(
+        &format!("{what} having {} routes", expected.len()),
+        LIMIT,
+        async || {
+            let names = route_names(http).await?;
+            expected.is_subset(&names).then_some(())
+        },
+    )
     .await
     .unwrap();
 }
@@ -129,8 +136,10 @@ impl Writers {
         };
         for writer in 0..count {
             let (http, prefix) = (http.clone(), format!("{prefix}-{writer}"));
-            let (acknowledged, refused) =
-                (Arc::clone(&writers.acknowledged), Arc::clone(&writers.refused));
+            let (acknowledged, refused) = (
+                Arc::clone(&writers.acknowledged),
+                Arc::clone(&writers.refused),
+            );
             let stop = Arc::clone(&writers.stop);
             writers.tasks.push(tokio::spawn(async move {
                 for number in 0..most {
@@ -184,19 +193,31 @@ impl Writers {
 /// Who answers a path through a gateway: the service, or the status code as text.
 pub async fn ask(listener: SocketAddr, path: &str) -> Option<String> {
     // A connection for each request, so that every instance behind the port gets some.
-    let client =
-        reqwest::Client::builder().pool_max_idle_per_host(0).timeout(LIMIT).build().unwrap();
-    let answer =
-        client.get(format!("http://{listener}{path}")).header("host", HOST).send().await.ok()?;
-    let service = answer.headers().get("x-echo-service").and_then(|name| name.to_str().ok());
+    let client = reqwest::Client::builder()
+        .pool_max_idle_per_host(0)
+        .timeout(LIMIT)
+        .build()
+        .unwrap();
+    let answer = client
+        .get(format!("http://{listener}{path}"))
+        .header("host", HOST)
+        .send()
+        .await
+        .ok()?;
+    let service = answer
+        .headers()
+        .get("x-echo-service")
+        .and_then(|name| name.to_str().ok());
     Some(service.map_or_else(|| answer.status().as_u16().to_string(), str::to_owned))
 }
 
 /// Waits until a path is answered so.
 pub async fn answered(listener: SocketAddr, path: &str, expected: &str) {
-    until(&format!("{path} on {listener} answered by {expected}"), LIMIT, async || {
-        (ask(listener, path).await.as_deref() == Some(expected)).then_some(())
-    })
+    until(
+        &format!("{path} on {listener} answered by {expected}"),
+        LIMIT,
+        async || (ask(listener, path).await.as_deref() == Some(expected)).then_some(()),
+    )
     .await
     .unwrap();
 }

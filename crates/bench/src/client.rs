@@ -38,7 +38,10 @@ impl Connection {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // Its error reaches the request that waits for an answer.
         tokio::spawn(async move { connection.await.ok() });
-        Ok(Self { sender, host: host.to_owned() })
+        Ok(Self {
+            sender,
+            host: host.to_owned(),
+        })
     }
 
     /// GET.
@@ -51,8 +54,14 @@ impl Connection {
     /// # Errors
     /// Also when the answer is not a success.
     pub(crate) async fn put(&mut self, path: &str, body: &Value) -> anyhow::Result<()> {
-        let answer = self.send(Method::PUT, path, serde_json::to_vec(body)?.into()).await?;
-        ensure!(answer.status.is_success(), "PUT {path} was answered with {}", answer.status);
+        let answer = self
+            .send(Method::PUT, path, serde_json::to_vec(body)?.into())
+            .await?;
+        ensure!(
+            answer.status.is_success(),
+            "PUT {path} was answered with {}",
+            answer.status
+        );
         Ok(())
     }
 

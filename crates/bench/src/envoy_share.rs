@@ -60,8 +60,12 @@ const PROBE: &str = "probe.example.com";
 
 /// The route configuration that the gateway's Envoy has now.
 async fn route_table(gateway: &Gateway) -> anyhow::Result<Value> {
-    let answer = gateway.admin("/config_dump?resource=dynamic_route_configs").await?;
-    let start = answer.find('{').context("the admin interface gave no configuration")?;
+    let answer = gateway
+        .admin("/config_dump?resource=dynamic_route_configs")
+        .await?;
+    let start = answer
+        .find('{')
+        .context("the admin interface gave no configuration")?;
     // The admin interface sends large answers in chunks, whose sizes stand between the lines.
     let body: String = answer[start..]
         .split("\r\n")
@@ -82,12 +86,17 @@ fn write_table(file: &Path, table: &mut Value, marker: &str) -> anyhow::Result<(
             "response_headers_to_add": [{ "header": { "key": "x-echo-service", "value": marker } }],
         }],
     });
-    let hosts = table["virtual_hosts"].as_array_mut().context("the table has no virtual hosts")?;
+    let hosts = table["virtual_hosts"]
+        .as_array_mut()
+        .context("the table has no virtual hosts")?;
     hosts.retain(|host| host["name"] != PROBE);
     hosts.push(probe);
     table["name"] = json!("table");
     let next = file.with_extension("next");
-    fs::write(&next, json!({ "version_info": marker, "resources": [table] }).to_string())?;
+    fs::write(
+        &next,
+        json!({ "version_info": marker, "resources": [table] }).to_string(),
+    )?;
     // Envoy watches for the move.
     Ok(fs::rename(next, file)?)
 }
@@ -132,7 +141,10 @@ async fn wait(listener: SocketAddr, marker: &str) -> anyhow::Result<()> {
                 Err(_) => connection = None,
             }
         }
-        ensure!(start.elapsed() < LIMIT, "Envoy did not take the table from the file");
+        ensure!(
+            start.elapsed() < LIMIT,
+            "Envoy did not take the table from the file"
+        );
         tokio::time::sleep(Duration::from_micros(500)).await;
     }
 }

@@ -21,9 +21,12 @@ impl Times {
 
     /// `min / median / p99` in milliseconds.
     pub(crate) fn summary(&self) -> String {
-        let [min, median, p99] =
-            [self.0.first().copied().unwrap_or_default(), self.percentile(50), self.percentile(99)]
-                .map(milliseconds);
+        let [min, median, p99] = [
+            self.0.first().copied().unwrap_or_default(),
+            self.percentile(50),
+            self.percentile(99),
+        ]
+        .map(milliseconds);
         format!("{min} / {median} / {p99}")
     }
 }
@@ -40,7 +43,10 @@ pub(crate) struct Table(Vec<[String; 2]>);
 impl Table {
     /// With these headings.
     pub(crate) fn new(what: &str, figure: &str) -> Self {
-        Self(vec![[what.to_owned(), figure.to_owned()], ["---".to_owned(), "---".to_owned()]])
+        Self(vec![
+            [what.to_owned(), figure.to_owned()],
+            ["---".to_owned(), "---".to_owned()],
+        ])
     }
 
     /// Adds a row, and shows it at once as progress.

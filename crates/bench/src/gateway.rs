@@ -69,18 +69,26 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         field.fill(size).await?;
         let times = field.propagation(api, size, args.changes).await?;
         for (zone, times) in field.zones.iter().zip(&times) {
-            let what = format!("propagation at {size} routes, {}, ms min / median / p99", zone.name);
+            let what = format!(
+                "propagation at {size} routes, {}, ms min / median / p99",
+                zone.name
+            );
             table.row(what, times.summary());
         }
     }
     field.idle(&mut table, largest).await?;
     field.memory(&mut table, largest)?;
     let share = envoy_share::measure(&field.gateways[0]).await?;
-    table.row(format!("of which Envoy alone, a new table of {largest} routes from a file, ms"), share.summary());
+    table.row(
+        format!("of which Envoy alone, a new table of {largest} routes from a file, ms"),
+        share.summary(),
+    );
     field.restart(&mut table, largest).await?;
 
     field.clear(largest).await?;
-    field.write_rate(&mut table, api, largest, args.connections).await?;
+    field
+        .write_rate(&mut table, api, largest, args.connections)
+        .await?;
     field.stop().await?;
     table.print();
     Ok(())
@@ -91,7 +99,10 @@ impl Field {
         progress("starting Postgres, a global, two zones and their Envoys");
         let sandbox = Sandbox::new(&args.binary)?;
         let postgres = Postgres::start().await?;
-        let options = GlobalOptions { store: Some(postgres.url()), ..GlobalOptions::default() };
+        let options = GlobalOptions {
+            store: Some(postgres.url()),
+            ..GlobalOptions::default()
+        };
         let global = sandbox.global(&options).await?;
         let mut field = Self {
             sandbox,
@@ -106,18 +117,26 @@ impl Field {
         for number in 1..=2_u8 {
             field.add_zone(number, port).await?;
         }
-        field.global.http.put("/meshes/default/meshgateways/edge", &routes::gateway(port)).await?;
+        field
+            .global
+            .http
+            .put("/meshes/default/meshgateways/edge", &routes::gateway(port))
+            .await?;
         Ok(field)
     }
 
     async fn add_zone(&mut self, number: u8, port: u16) -> anyhow::Result<()> {
         let name = format!("zone-{number}");
-        let zone = self.sandbox.zone(&name, &[&self.global], &ZoneOptions::default()).await?;
+        let zone = self
+            .sandbox
+            .zone(&name, &[&self.global], &ZoneOptions::default())
+            .await?;
         self.global.zones_online(&[&name]).await?;
         for service in SERVICES {
             let instance = format!("{service}-{number}");
             let echo = self.sandbox.echo(&instance, service).await?;
-            zone.register("default", &instance, service, echo.address).await?;
+            zone.register("default", &instance, service, echo.address)
+                .await?;
             self.services.push(echo);
         }
         let listener = SocketAddr::from(([127, 0, number, 1], port));
@@ -127,7 +146,8 @@ impl Field {
             address: listener.ip(),
             service: "edge-gateway".to_owned(),
         };
-        self.gateways.push(self.sandbox.gateway(&zone, &options).await?);
+        self.gateways
+            .push(self.sandbox.gateway(&zone, &options).await?);
         self.listeners.push(listener);
         self.zones.push(zone);
         Ok(())
@@ -135,9 +155,14 @@ impl Field {
 
     /// Writes routes up to `size` in one transaction and waits until both Envoys serve the last.
     async fn fill(&self, size: usize) -> anyhow::Result<()> {
-        let resources: Vec<_> = (0..size).map(|number| routes::route(number, SERVICES[0])).collect();
+        let resources: Vec<_> = (0..size)
+            .map(|number| routes::route(number, SERVICES[0]))
+            .collect();
         for page in resources.chunks(2000) {
-            self.global.http.post("/_apply", &json!({ "resources": page })).await?;
+            self.global
+                .http
+                .post("/_apply", &json!({ "resources": page }))
+                .await?;
         }
         for &listener in &self.listeners {
             served(listener, size - 1, SERVICES[0]).await?;
@@ -158,10 +183,16 @@ impl Field {
             let number = (change * 7919) % size;
             let before = current(self.listeners[0], number).await?;
             let service = SERVICES[usize::from(before == SERVICES[0])];
-            api.put(&routes::url(number), &routes::route(number, service)).await?;
+            api.put(&routes::url(number), &routes::route(number, service))
+                .await?;
             let answered = Instant::now();
-            let waits = self.listeners.iter().map(|&listener| served(listener, number, service));
-            let waits: Vec<_> = waits.map(|wait| async move { wait.await.map(|()| answered.elapsed()) }).collect();
+            let waits = self
+                .listeners
+                .iter()
+                .map(|&listener| served(listener, number, service));
+            let waits: Vec<_> = waits
+                .map(|wait| async move { wait.await.map(|()| answered.elapsed()) })
+                .collect();
             for (times, took) in times.iter_mut().zip(join_all(waits).await?) {
                 times.add(took);
             }
@@ -176,23 +207,41 @@ impl Field {
         count: usize,
         connections: usize,
     ) -> anyhow::Result<()> {
-        progress(&format!("{count} single PUTs over {connections} connections"));
+        progress(&format!(
+            "{count} single PUTs over {connections} connections"
+        ));
         let before = self.usages()?;
         let start = Instant::now();
         put_all(api, count, connections).await?;
         let took = start.elapsed();
         let answered = Instant::now();
-        let waits = self.listeners.iter().map(|&listener| served(listener, count - 1, SERVICES[0]));
+        let waits = self
+            .listeners
+            .iter()
+            .map(|&listener| served(listener, count - 1, SERVICES[0]));
         join_all(waits.collect()).await?;
         let until_served = answered.elapsed();
         let after = self.usages()?;
         let rate = count as f64 / took.as_secs_f64();
-        table.row(format!("{count} single PUTs over {connections} connections, per second"), format!("{rate:.0}"));
-        table.row("until both Envoys serve the last of them, ms", milliseconds(until_served));
-        let spent: Vec<_> = before.iter().zip(&after).map(|(b, a)| a.cpu - b.cpu).collect();
+        table.row(
+            format!("{count} single PUTs over {connections} connections, per second"),
+            format!("{rate:.0}"),
+        );
+        table.row(
+            "until both Envoys serve the last of them, ms",
+            milliseconds(until_served),
+        );
+        let spent: Vec<_> = before
+            .iter()
+            .zip(&after)
+            .map(|(b, a)| a.cpu - b.cpu)
+            .collect();
         table.row("CPU for them, s: global / zone-1 / zone-2", seconds(&spent));
         let total: Duration = spent.iter().sum();
-        table.row("CPU for them, s: all control planes", format!("{:.2}", total.as_secs_f64()));
+        table.row(
+            "CPU for them, s: all control planes",
+            format!("{:.2}", total.as_secs_f64()),
+        );
         Ok(())
     }
 
@@ -205,7 +254,12 @@ impl Field {
         let percent: Vec<_> = before
             .iter()
             .zip(&after)
-            .map(|(b, a)| format!("{:.1}", (a.cpu - b.cpu).as_secs_f64() / IDLE.as_secs_f64() * 100.0))
+            .map(|(b, a)| {
+                format!(
+                    "{:.1}",
+                    (a.cpu - b.cpu).as_secs_f64() / IDLE.as_secs_f64() * 100.0
+                )
+            })
             .collect();
         table.row(
             format!("CPU over 10 idle s at {size} routes, % of a core: global / zone-1 / zone-2"),
@@ -215,8 +269,11 @@ impl Field {
     }
 
     fn memory(&self, table: &mut Table, size: usize) -> anyhow::Result<()> {
-        let resident: Vec<_> =
-            self.usages()?.iter().map(|usage| format!("{:.0}", usage.resident_mib)).collect();
+        let resident: Vec<_> = self
+            .usages()?
+            .iter()
+            .map(|usage| format!("{:.0}", usage.resident_mib))
+            .collect();
         table.row(
             format!("resident MiB at {size} routes: global / zone-1 / zone-2"),
             resident.join(" / "),
@@ -235,7 +292,10 @@ impl Field {
         let start = Instant::now();
         zone.start().await?;
         let ready = [global, start.elapsed()].map(milliseconds).join(" / ");
-        table.row(format!("start to ready at {size} routes, ms: global / zone"), ready);
+        table.row(
+            format!("start to ready at {size} routes, ms: global / zone"),
+            ready,
+        );
         self.global.zones_online(&["zone-1", "zone-2"]).await?;
         Ok(())
     }
@@ -279,7 +339,10 @@ fn api_address(global: &Global) -> anyhow::Result<SocketAddr> {
 }
 
 fn seconds(times: &[Duration]) -> String {
-    let times: Vec<_> = times.iter().map(|time| format!("{:.2}", time.as_secs_f64())).collect();
+    let times: Vec<_> = times
+        .iter()
+        .map(|time| format!("{:.2}", time.as_secs_f64()))
+        .collect();
     times.join(" / ")
 }
 
@@ -296,7 +359,10 @@ async fn join_all<T: Send + 'static>(
 
 /// Waits until the Envoy at `listener` sends route `number` to `service`.
 async fn served(listener: SocketAddr, number: usize, service: &'static str) -> anyhow::Result<()> {
-    wait(listener, number, |answer| answer.as_deref() == Some(service)).await
+    wait(listener, number, |answer| {
+        answer.as_deref() == Some(service)
+    })
+    .await
 }
 
 /// Waits until nobody answers route `number`.
@@ -323,14 +389,20 @@ async fn wait(
                 Err(_) => connection = None,
             }
         }
-        ensure!(start.elapsed() < LIMIT, "{path} on {listener} did not change within {LIMIT:?}");
+        ensure!(
+            start.elapsed() < LIMIT,
+            "{path} on {listener} did not change within {LIMIT:?}"
+        );
         // Polling must not starve what it measures on two cores.
         tokio::time::sleep(Duration::from_micros(500)).await;
     }
 }
 
 async fn current(listener: SocketAddr, number: usize) -> anyhow::Result<String> {
-    let answer = Connection::open(listener, HOST).await?.get(&routes::path(number)).await?;
+    let answer = Connection::open(listener, HOST)
+        .await?
+        .get(&routes::path(number))
+        .await?;
     answer.service.context("no service answers")
 }
 
@@ -339,7 +411,9 @@ async fn put_all(api: SocketAddr, count: usize, connections: usize) -> anyhow::R
     let writers = (0..connections).map(|writer| async move {
         let mut connection = Connection::open(api, "localhost").await?;
         for number in (writer..count).step_by(connections) {
-            connection.put(&routes::url(number), &routes::route(number, SERVICES[0])).await?;
+            connection
+                .put(&routes::url(number), &routes::route(number, SERVICES[0]))
+                .await?;
         }
         Ok(())
     });

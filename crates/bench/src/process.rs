@@ -32,5 +32,8 @@ pub(crate) fn usage(process: &Process) -> anyhow::Result<Usage> {
         .and_then(|value| value.split_whitespace().next())
         .context("no VmRSS in /proc status")?
         .parse()?;
-    Ok(Usage { cpu: Duration::from_secs_f64(ticks / TICKS_PER_SECOND), resident_mib: kib / 1024.0 })
+    Ok(Usage {
+        cpu: Duration::from_secs_f64(ticks / TICKS_PER_SECOND),
+        resident_mib: kib / 1024.0,
+    })
 }

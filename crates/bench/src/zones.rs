@@ -69,7 +69,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let mut table = Table::new(&format!("{} zones on one global", args.zones), "figure");
     let sandbox = Sandbox::new(&args.binary)?;
     let mut postgres = Postgres::start().await?;
-    let options = GlobalOptions { store: Some(postgres.url()), ..GlobalOptions::default() };
+    let options = GlobalOptions {
+        store: Some(postgres.url()),
+        ..GlobalOptions::default()
+    };
     let mut global = sandbox.global(&options).await?;
 
     fill(&global, 0..args.idle_routes).await?;
@@ -78,7 +81,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         zones.first_state(args.idle_routes).await?;
         let percent = idle(&global).await?;
         table.row(
-            format!("CPU of the global over 10 idle s at {} routes, % of a core", args.idle_routes),
+            format!(
+                "CPU of the global over 10 idle s at {} routes, % of a core",
+                args.idle_routes
+            ),
             format!("{percent:.1}"),
         );
     }
@@ -87,16 +93,25 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let mut zones = Zones::connect(&global, args.zones).await?;
     zones.first_state(args.routes).await?;
     table.row(
-        format!("first state of {} routes in all zones at once, ms", args.routes),
+        format!(
+            "first state of {} routes in all zones at once, ms",
+            args.routes
+        ),
         milliseconds(start.elapsed()),
     );
     let times = zones.changes(&global, args.changes).await?;
     table.row(
-        format!("a change at {} routes in every zone, ms min / median / p99", args.routes),
+        format!(
+            "a change at {} routes in every zone, ms min / median / p99",
+            args.routes
+        ),
         times.summary(),
     );
     let memory = usage(&global.process)?.resident_mib;
-    table.row(format!("resident MiB of the global at {} routes", args.routes), format!("{memory:.0}"));
+    table.row(
+        format!("resident MiB of the global at {} routes", args.routes),
+        format!("{memory:.0}"),
+    );
     drop(zones);
     global.process.stop().await?;
     postgres.stop().await?;
@@ -106,9 +121,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 
 async fn fill(global: &Global, numbers: std::ops::Range<usize>) -> anyhow::Result<()> {
     progress(&format!("writing routes up to {}", numbers.end));
-    let resources: Vec<_> = numbers.map(|number| routes::route(number, SERVICES[0])).collect();
+    let resources: Vec<_> = numbers
+        .map(|number| routes::route(number, SERVICES[0]))
+        .collect();
     for page in resources.chunks(2000) {
-        global.http.post("/_apply", &json!({ "resources": page })).await?;
+        global
+            .http
+            .post("/_apply", &json!({ "resources": page }))
+            .await?;
     }
     Ok(())
 }
@@ -145,7 +165,11 @@ impl Zones {
                 follow(channel, format!("bench-{zone}"), sender).await
             });
         }
-        Ok(Self { received, count, tasks })
+        Ok(Self {
+            received,
+            count,
+            tasks,
+        })
     }
 
     /// Waits until every zone has that many routes.
@@ -200,9 +224,11 @@ async fn follow(
         requests.send(subscription(&zone, kind)).await?;
     }
     let mut request = Request::new(ReceiverStream::new(stream));
-    for (name, value) in
-        [("client-id", zone.as_str()), ("kds-version", "v3"), ("features", "hash-suffix")]
-    {
+    for (name, value) in [
+        ("client-id", zone.as_str()),
+        ("kds-version", "v3"),
+        ("features", "hash-suffix"),
+    ] {
         request.metadata_mut().insert(name, value.parse()?);
     }
     let mut client = KdsSyncServiceClient::new(channel).max_decoding_message_size(64 << 20);
@@ -211,8 +237,14 @@ async fn follow(
         let response = response?;
         let routes = response.resources.len();
         if response.type_url == COUNTED && routes > 0 {
-            ensure!(response.resources[0].resource.is_some(), "a resource without content");
-            received.send(Received { routes, at: Instant::now() })?;
+            ensure!(
+                response.resources[0].resource.is_some(),
+                "a resource without content"
+            );
+            received.send(Received {
+                routes,
+                at: Instant::now(),
+            })?;
         }
         requests.send(acknowledgement(&response)).await?;
     }
@@ -220,14 +252,25 @@ async fn follow(
 }
 
 fn subscription(zone: &str, kind: &str) -> DeltaDiscoveryRequest {
-    let text = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
-    let features = ["zone-token", "hash-suffix", "portolan-resume"].map(text).to_vec();
-    let features = Value { kind: Some(Kind::ListValue(ListValue { values: features })) };
-    let fields = [("features".to_owned(), features), ("config".to_owned(), text(""))];
+    let text = |text: &str| Value {
+        kind: Some(Kind::StringValue(text.to_owned())),
+    };
+    let features = ["zone-token", "hash-suffix", "portolan-resume"]
+        .map(text)
+        .to_vec();
+    let features = Value {
+        kind: Some(Kind::ListValue(ListValue { values: features })),
+    };
+    let fields = [
+        ("features".to_owned(), features),
+        ("config".to_owned(), text("")),
+    ];
     DeltaDiscoveryRequest {
         node: Some(Node {
             id: zone.to_owned(),
-            metadata: Some(Struct { fields: fields.into_iter().collect() }),
+            metadata: Some(Struct {
+                fields: fields.into_iter().collect(),
+            }),
             ..Node::default()
         }),
         type_url: kind.to_owned(),

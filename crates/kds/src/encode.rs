@@ -36,7 +36,10 @@ struct Encoded {
 
 impl Encoder {
     pub(crate) fn new(side: Side) -> Arc<Self> {
-        Arc::new(Self { side, cache: Mutex::default() })
+        Arc::new(Self {
+            side,
+            cache: Mutex::default(),
+        })
     }
 
     /// Who sends.
@@ -46,7 +49,11 @@ impl Encoder {
 
     /// The resource for a peer.
     pub(crate) fn resource(&self, resource: &Resource, hashed: bool) -> WireResource {
-        let encoded = if hashed { self.cached(resource) } else { self.encode(resource, false).into() };
+        let encoded = if hashed {
+            self.cached(resource)
+        } else {
+            self.encode(resource, false).into()
+        };
         WireResource {
             name: encoded.name.clone(),
             version: encoded.version.clone(),
@@ -79,12 +86,28 @@ impl Encoder {
         let key = &resource.key;
         let name = self.side.name(key, &resource.labels, hashed);
         let labels = self.side.labels(resource, &name);
-        let spec = Any { type_url: key.kind.spec_type_url(), value: resource.spec.clone() };
+        let spec = Any {
+            type_url: key.kind.spec_type_url(),
+            value: resource.spec.clone(),
+        };
         let wire = wire_name(&name, &key.mesh);
-        let meta = Meta { name, mesh: key.mesh.to_string(), labels, ..Meta::default() };
-        let body = KumaResource { meta: Some(meta), spec: Some(spec), status: None };
+        let meta = Meta {
+            name,
+            mesh: key.mesh.to_string(),
+            labels,
+            ..Meta::default()
+        };
+        let body = KumaResource {
+            meta: Some(meta),
+            spec: Some(spec),
+            status: None,
+        };
         let body: Bytes = body.encode_to_vec().into();
-        Encoded { name: wire, version: hex::encode(Sha256::digest(&body)), body }
+        Encoded {
+            name: wire,
+            version: hex::encode(Sha256::digest(&body)),
+            body,
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ResourceKey, (Revision, Arc<Encoded>)>> {

@@ -70,7 +70,9 @@ pub(crate) fn from_wire(wire: &str) -> Option<(&str, &str)> {
 
 /// Whether a zone may have given this name to a resource with these labels: nobody else's can be meant.
 pub(crate) fn belongs_to_zone(name: &str, mesh: &str, labels: &Labels, zone: &str) -> bool {
-    let display = labels.get(labels::DISPLAY_NAME).map_or(name, String::as_str);
+    let display = labels
+        .get(labels::DISPLAY_NAME)
+        .map_or(name, String::as_str);
     let namespace = labels.get(NAMESPACE).map(String::as_str);
     name == naming::hashed_name(mesh, display, Some(zone), namespace)
 }

@@ -34,7 +34,9 @@ pub(crate) struct Peer {
 impl Peer {
     /// Reads the node.
     pub(crate) fn of(node: &Node) -> Self {
-        let Some(metadata) = &node.metadata else { return Self::default() };
+        let Some(metadata) = &node.metadata else {
+            return Self::default();
+        };
         let features = list(metadata, "features");
         let has = |feature: &str| features.iter().any(|announced| announced == feature);
         let version = object(metadata, "version").and_then(|version| object(version, "kumaCp"));
@@ -42,7 +44,9 @@ impl Peer {
             is_portolan: has(FEATURE),
             hash_suffix: has(HASH_SUFFIX),
             holds: object(metadata, RESUME).and_then(holds),
-            version: version.map(|version| text(version, "version")).unwrap_or_default(),
+            version: version
+                .map(|version| text(version, "version"))
+                .unwrap_or_default(),
             instance_id: text(metadata, "control-plane-id"),
         }
     }
@@ -50,7 +54,10 @@ impl Peer {
 
 fn holds(resume: &Struct) -> Option<Watermark> {
     let revision: Revision = text(resume, "revision").parse().ok()?;
-    Some(Watermark { store_id: text(resume, "store"), revision })
+    Some(Watermark {
+        store_id: text(resume, "store"),
+        revision,
+    })
 }
 
 /// The node that we show: who we are, and what we hold.
@@ -67,25 +74,39 @@ pub(crate) fn node(name: &str, instance_id: &str, holds: Option<&Watermark>) -> 
         let resume = structure([("store", string(&holds.store_id)), ("revision", revision)]);
         fields.push((RESUME, value(resume)));
     }
-    Node { id: name.to_owned(), metadata: Some(structure(fields)), ..Node::default() }
+    Node {
+        id: name.to_owned(),
+        metadata: Some(structure(fields)),
+        ..Node::default()
+    }
 }
 
 fn structure<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Struct {
-    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
-    Struct { fields: fields.collect() }
+    let fields = fields
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
+    Struct {
+        fields: fields.collect(),
+    }
 }
 
 fn value(structure: Struct) -> Value {
-    Value { kind: Some(Json::StructValue(structure)) }
+    Value {
+        kind: Some(Json::StructValue(structure)),
+    }
 }
 
 fn string(text: &str) -> Value {
-    Value { kind: Some(Json::StringValue(text.to_owned())) }
+    Value {
+        kind: Some(Json::StringValue(text.to_owned())),
+    }
 }
 
 fn strings(texts: &[&str]) -> Value {
     let values = texts.iter().map(|text| string(text)).collect();
-    Value { kind: Some(Json::ListValue(ListValue { values })) }
+    Value {
+        kind: Some(Json::ListValue(ListValue { values })),
+    }
 }
 
 fn field<'a>(structure: &'a Struct, name: &str) -> Option<&'a Json> {
@@ -107,7 +128,9 @@ fn object<'a>(structure: &'a Struct, name: &str) -> Option<&'a Struct> {
 }
 
 fn list(structure: &Struct, name: &str) -> Vec<String> {
-    let Some(Json::ListValue(list)) = field(structure, name) else { return Vec::new() };
+    let Some(Json::ListValue(list)) = field(structure, name) else {
+        return Vec::new();
+    };
     list.values
         .iter()
         .filter_map(|value| match &value.kind {
@@ -123,7 +146,10 @@ mod tests {
 
     #[test]
     fn a_peer_of_our_own_is_recognized() {
-        let holds = Watermark { store_id: "s".to_owned(), revision: 7 };
+        let holds = Watermark {
+            store_id: "s".to_owned(),
+            revision: 7,
+        };
         let peer = Peer::of(&node("zone-1", "vm-1", Some(&holds)));
         assert!(peer.is_portolan && peer.hash_suffix);
         assert_eq!(peer.holds, Some(holds));

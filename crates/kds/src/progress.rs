@@ -32,7 +32,12 @@ impl fmt::Display for Progress {
             Phase::ListLast => "list-last",
             Phase::Delta => "delta",
         };
-        write!(f, "{phase}:{}:{}", self.mark.unwrap_or_default(), self.store_id)
+        write!(
+            f,
+            "{phase}:{}:{}",
+            self.mark.unwrap_or_default(),
+            self.store_id
+        )
     }
 }
 
@@ -48,7 +53,11 @@ impl Progress {
             _ => return None,
         };
         let mark = Some(mark.parse().ok()?).filter(|mark| *mark > 0);
-        Some(Self { phase, mark, store_id: store_id.to_owned() })
+        Some(Self {
+            phase,
+            mark,
+            store_id: store_id.to_owned(),
+        })
     }
 }
 
@@ -60,7 +69,11 @@ mod tests {
     fn reads_what_it_writes() {
         for phase in [Phase::ListMore, Phase::ListLast, Phase::Delta] {
             for mark in [None, Some(17)] {
-                let progress = Progress { phase, mark, store_id: "a:b".to_owned() };
+                let progress = Progress {
+                    phase,
+                    mark,
+                    store_id: "a:b".to_owned(),
+                };
                 assert_eq!(Progress::parse(&progress.to_string()), Some(progress));
             }
         }

@@ -50,7 +50,10 @@ pub(crate) struct Received {
 
 impl Receiver {
     pub(crate) fn new(from: From) -> Self {
-        Self { from, kinds: BTreeMap::new() }
+        Self {
+            from,
+            kinds: BTreeMap::new(),
+        }
     }
 
     /// The request that asks for a kind.
@@ -77,13 +80,26 @@ impl Receiver {
         };
         match Kind::by_name(&response.type_url) {
             Some(kind) => {
-                self.read(kind, &response, progress.as_ref(), stored, &mut batch, &mut refused);
+                self.read(
+                    kind,
+                    &response,
+                    progress.as_ref(),
+                    stored,
+                    &mut batch,
+                    &mut refused,
+                );
             }
             None => refused.push(format!("{} is not a kind here", response.type_url)),
         }
-        let refusal = (!refused.is_empty())
-            .then(|| Status { code: INVALID, message: refused.join("; ") });
-        let again = if refusal.is_some() { vec!["*".to_owned()] } else { Vec::new() };
+        let refusal = (!refused.is_empty()).then(|| Status {
+            code: INVALID,
+            message: refused.join("; "),
+        });
+        let again = if refusal.is_some() {
+            vec!["*".to_owned()]
+        } else {
+            Vec::new()
+        };
         let answer = DeltaDiscoveryRequest {
             type_url: response.type_url,
             response_nonce: response.nonce,
@@ -105,7 +121,10 @@ impl Receiver {
     ) {
         let mut written = BTreeMap::new();
         for resource in &response.resources {
-            match self.from.write(kind, resource.resource.as_ref().map(|any| &*any.value)) {
+            match self
+                .from
+                .write(kind, resource.resource.as_ref().map(|any| &*any.value))
+            {
                 Ok((key, labels, spec)) => {
                     written.insert(key, (labels, spec));
                 }
@@ -117,12 +136,19 @@ impl Receiver {
             .iter()
             .filter_map(|wire| key(kind, wire))
             .filter(|key| !written.contains_key(key))
-            .filter(|key| stored.get(key).is_some_and(|held| self.from.owns(&held.labels)))
+            .filter(|key| {
+                stored
+                    .get(key)
+                    .is_some_and(|held| self.from.owns(&held.labels))
+            })
             .collect();
         gone.extend(self.unlisted(kind, progress, &written, stored));
         batch.writes = gone
             .into_iter()
-            .map(|key| Write::Delete { key, expect: Expect::Any })
+            .map(|key| Write::Delete {
+                key,
+                expect: Expect::Any,
+            })
             .chain(written.into_iter().map(|(key, (labels, spec))| Write::Put {
                 key,
                 labels,
@@ -194,7 +220,9 @@ impl From {
             return Err(format!("{kind} does not fit the mesh {:?}", meta.mesh));
         }
         let spec = resource.spec.map(|any| any.value).unwrap_or_default();
-        let spec = kind.spec_from_wire(&spec).map_err(|error| error.to_string())?;
+        let spec = kind
+            .spec_from_wire(&spec)
+            .map_err(|error| error.to_string())?;
         let mut all: Labels = meta.labels;
         match self {
             Self::Global => {
@@ -208,17 +236,28 @@ impl From {
                 all.insert(labels::ZONE.to_owned(), zone.clone());
             }
         }
-        let key = ResourceKey { kind, mesh: meta.mesh.into(), name: meta.name.into() };
+        let key = ResourceKey {
+            kind,
+            mesh: meta.mesh.into(),
+            name: meta.name.into(),
+        };
         Ok((key, all, spec))
     }
 }
 
 fn key(kind: Kind, wire: &str) -> Option<ResourceKey> {
     let (name, mesh) = from_wire(wire)?;
-    Some(ResourceKey { kind, mesh: mesh.into(), name: name.into() })
+    Some(ResourceKey {
+        kind,
+        mesh: mesh.into(),
+        name: name.into(),
+    })
 }
 
 fn watermark(progress: &Progress) -> Option<Watermark> {
     let revision = progress.mark?;
-    Some(Watermark { store_id: progress.store_id.clone(), revision })
+    Some(Watermark {
+        store_id: progress.store_id.clone(),
+        revision,
+    })
 }

@@ -106,7 +106,9 @@ impl Sender {
             state: State::Asked,
             in_flight: None,
         });
-        let answered = subscription.in_flight.take_if(|nonce| *nonce == request.response_nonce);
+        let answered = subscription
+            .in_flight
+            .take_if(|nonce| *nonce == request.response_nonce);
         if answered.is_none() {
             return Heard::Nothing;
         }
@@ -119,20 +121,32 @@ impl Sender {
     /// The next response that may go out now; call again until there is none.
     pub(crate) fn next(&mut self, snapshot: &Snapshot) -> Option<DeltaDiscoveryResponse> {
         let peer = self.peer.clone().unwrap_or_default();
-        let ready = self.kinds.iter().find(|(_, subscription)| subscription.is_due(snapshot));
+        let ready = self
+            .kinds
+            .iter()
+            .find(|(_, subscription)| subscription.is_due(snapshot));
         let Some(type_url) = ready.map(|(type_url, _)| type_url.clone()) else {
             self.settle(snapshot);
             return None;
         };
-        let page = self.kinds.get_mut(&type_url)?.advance(snapshot, &peer, &self.encoder);
+        let page = self
+            .kinds
+            .get_mut(&type_url)?
+            .advance(snapshot, &peer, &self.encoder);
         self.nonces += 1;
         let nonce = self.nonces.to_string();
         self.kinds.get_mut(&type_url)?.in_flight = Some(nonce.clone());
-        let complete = self.kinds.values().all(|subscription| !subscription.is_behind(snapshot));
+        let complete = self
+            .kinds
+            .values()
+            .all(|subscription| !subscription.is_behind(snapshot));
         let mark = complete.then(|| snapshot.revision());
         self.marks.sent = mark.unwrap_or(self.marks.sent);
-        let progress =
-            Progress { phase: page.phase, mark, store_id: snapshot.store_id().to_owned() };
+        let progress = Progress {
+            phase: page.phase,
+            mark,
+            store_id: snapshot.store_id().to_owned(),
+        };
         Some(DeltaDiscoveryResponse {
             system_version_info: if peer.is_portolan {
                 progress.to_string()
@@ -143,7 +157,9 @@ impl Sender {
             removed_resources: page.removed,
             type_url,
             nonce,
-            control_plane: Some(ControlPlane { identifier: self.identifier.clone() }),
+            control_plane: Some(ControlPlane {
+                identifier: self.identifier.clone(),
+            }),
         })
     }
 
@@ -189,7 +205,11 @@ impl Subscription {
     fn advance(&mut self, snapshot: &Snapshot, peer: &Peer, encoder: &Encoder) -> Page {
         let Some(kind) = self.kind else {
             self.state = State::Following(0);
-            return Page { phase: Phase::ListLast, resources: Vec::new(), removed: Vec::new() };
+            return Page {
+                phase: Phase::ListLast,
+                resources: Vec::new(),
+                removed: Vec::new(),
+            };
         };
         let resumed = peer.holds.as_ref().filter(|holds| {
             holds.store_id == snapshot.store_id()
@@ -205,7 +225,11 @@ impl Subscription {
             }
             (State::Following(cursor), _) => (false, cursor),
         };
-        let mut page = Page { phase: Phase::Delta, resources: Vec::new(), removed: Vec::new() };
+        let mut page = Page {
+            phase: Phase::Delta,
+            resources: Vec::new(),
+            removed: Vec::new(),
+        };
         let mut bytes = 0;
         let mut reached = snapshot.revision();
         for change in snapshot.changes_after(kind, cursor) {
@@ -220,8 +244,8 @@ impl Subscription {
                 }
                 Change::Put(_) | Change::Deleted(..) => {}
             }
-            let full = page.resources.len() + page.removed.len() >= PAGE_RESOURCES
-                || bytes >= PAGE_BYTES;
+            let full =
+                page.resources.len() + page.removed.len() >= PAGE_RESOURCES || bytes >= PAGE_BYTES;
             if full && peer.is_portolan && change.revision() < snapshot.last_change(kind) {
                 reached = change.revision();
                 break;

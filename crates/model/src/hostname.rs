@@ -40,7 +40,11 @@ impl Hostname {
         if !is_name(name) {
             return Err(NoHostname(text.to_owned()));
         }
-        Ok(if wildcard { Self::Wildcard(name.into()) } else { Self::Exact(name.into()) })
+        Ok(if wildcard {
+            Self::Wildcard(name.into())
+        } else {
+            Self::Exact(name.into())
+        })
     }
 
     /// Whether every host of `other` is one of this.
@@ -76,14 +80,17 @@ impl fmt::Display for Hostname {
 }
 
 fn is_below(name: &str, suffix: &str) -> bool {
-    name.strip_suffix(suffix).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+    name.strip_suffix(suffix)
+        .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
 }
 
 fn is_name(name: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty()
             && label.len() <= MAX_LABEL
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
@@ -100,10 +107,29 @@ mod tests {
 
     #[test]
     fn reads_what_is_a_hostname() {
-        for text in ["*", "a", "foo.example.com", "*.example.com", "127.0.0.1", "a-b.c"] {
-            assert_eq!(Hostname::parse(text).map(|host| host.to_string()), Ok(text.to_owned()));
+        for text in [
+            "*",
+            "a",
+            "foo.example.com",
+            "*.example.com",
+            "127.0.0.1",
+            "a-b.c",
+        ] {
+            assert_eq!(
+                Hostname::parse(text).map(|host| host.to_string()),
+                Ok(text.to_owned())
+            );
         }
-        for text in ["foo_bar!", "foo.*.com", "*foo.com", "*.", ".", "a..b", "-a.b", "a.b-"] {
+        for text in [
+            "foo_bar!",
+            "foo.*.com",
+            "*foo.com",
+            "*.",
+            ".",
+            "a..b",
+            "-a.b",
+            "a.b-",
+        ] {
             assert!(Hostname::parse(text).is_err(), "{text}");
         }
     }
@@ -122,7 +148,11 @@ mod tests {
             ("a.com", "a.com", true),
         ];
         for (outer, inner, expected) in cases {
-            assert_eq!(host(outer).contains(&host(inner)), expected, "{outer} {inner}");
+            assert_eq!(
+                host(outer).contains(&host(inner)),
+                expected,
+                "{outer} {inner}"
+            );
         }
         assert!(host("*.a.com").matches("X.A.com"));
     }

@@ -18,11 +18,15 @@ pub fn to_json(resource: &Resource) -> Result<Value, SpecError> {
     }
     json.insert("name".to_owned(), (*key.name).into());
     json.insert("creationTime".to_owned(), rfc3339(resource.created).into());
-    json.insert("modificationTime".to_owned(), rfc3339(resource.modified).into());
+    json.insert(
+        "modificationTime".to_owned(),
+        rfc3339(resource.modified).into(),
+    );
     if !resource.labels.is_empty() {
         let labels = resource.labels.iter();
-        let labels: Map<_, _> =
-            labels.map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+        let labels: Map<_, _> = labels
+            .map(|(name, value)| (name.clone(), value.as_str().into()))
+            .collect();
         json.insert("labels".to_owned(), labels.into());
     }
     if let Some(kri) = kri(resource) {
@@ -41,11 +45,20 @@ pub fn kri(resource: &Resource) -> Option<String> {
     if key.kind.short.is_empty() {
         return None;
     }
-    let label = |name: &str| resource.labels.get(name).map(String::as_str).unwrap_or_default();
+    let label = |name: &str| {
+        resource
+            .labels
+            .get(name)
+            .map(String::as_str)
+            .unwrap_or_default()
+    };
     let zone = label(labels::ZONE);
     let namespace = label("k8s.kuma.io/namespace");
     let name = resource.display_name();
-    Some(format!("kri_{}_{}_{zone}_{namespace}_{name}_", key.kind.short, key.mesh))
+    Some(format!(
+        "kri_{}_{}_{zone}_{namespace}_{name}_",
+        key.kind.short, key.mesh
+    ))
 }
 
 /// As Go prints times: nanoseconds without trailing zeros.

@@ -18,12 +18,20 @@ pub struct ResourceKey {
 impl ResourceKey {
     /// A key of a mesh-scoped kind.
     pub fn in_mesh(kind: Kind, mesh: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
-        Self { kind, mesh: mesh.into(), name: name.into() }
+        Self {
+            kind,
+            mesh: mesh.into(),
+            name: name.into(),
+        }
     }
 
     /// A key of a global-scoped kind.
     pub fn global(kind: Kind, name: impl Into<Arc<str>>) -> Self {
-        Self { kind, mesh: "".into(), name: name.into() }
+        Self {
+            kind,
+            mesh: "".into(),
+            name: name.into(),
+        }
     }
 }
 

@@ -161,8 +161,10 @@ impl Kind {
     /// # Errors
     /// [`SpecError::Json`] with the parser's reason.
     pub fn spec_from_json(self, json: Value) -> Result<Bytes, SpecError> {
-        (self.0.codec.from_json)(json)
-            .map_err(|error| SpecError::Json { kind: self.name(), reason: error.to_string() })
+        (self.0.codec.from_json)(json).map_err(|error| SpecError::Json {
+            kind: self.name(),
+            reason: error.to_string(),
+        })
     }
 
     /// The spec as proto3 JSON: an object without the resource's meta fields.
@@ -170,8 +172,10 @@ impl Kind {
     /// # Errors
     /// [`SpecError::Wire`] when the bytes are not this kind's message.
     pub fn spec_to_json(self, spec: &[u8]) -> Result<Value, SpecError> {
-        (self.0.codec.to_json)(spec)
-            .map_err(|reason| SpecError::Wire { kind: self.name(), reason })
+        (self.0.codec.to_json)(spec).map_err(|reason| SpecError::Wire {
+            kind: self.name(),
+            reason,
+        })
     }
 
     /// The canonical encoding of a spec that came over the wire.
@@ -179,8 +183,10 @@ impl Kind {
     /// # Errors
     /// [`SpecError::Wire`] when the bytes are not this kind's message.
     pub fn spec_from_wire(self, wire: &[u8]) -> Result<Bytes, SpecError> {
-        (self.0.codec.canonical)(wire)
-            .map_err(|error| SpecError::Wire { kind: self.name(), reason: error.to_string() })
+        (self.0.codec.canonical)(wire).map_err(|error| SpecError::Wire {
+            kind: self.name(),
+            reason: error.to_string(),
+        })
     }
 }
 
@@ -229,4 +235,3 @@ impl fmt::Debug for Kind {
         f.write_str(self.name())
     }
 }
-

@@ -18,7 +18,10 @@ pub fn hashed_name(
     namespace: Option<&str>,
 ) -> String {
     let mut hasher = FnvHasher::default();
-    for part in [Some(mesh), Some(display_name), zone, namespace].into_iter().flatten() {
+    for part in [Some(mesh), Some(display_name), zone, namespace]
+        .into_iter()
+        .flatten()
+    {
         hasher.write(part.as_bytes());
     }
     let digits = format!("{:016x}", hasher.finish());

@@ -43,6 +43,8 @@ impl Resource {
 
     /// The name that its author gave it: the display name where sync changed the name.
     pub fn display_name(&self) -> &str {
-        self.labels.get(crate::labels::DISPLAY_NAME).map_or(&*self.key.name, String::as_str)
+        self.labels
+            .get(crate::labels::DISPLAY_NAME)
+            .map_or(&*self.key.name, String::as_str)
     }
 }

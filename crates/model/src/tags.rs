@@ -18,9 +18,10 @@ pub const ANY: &str = "*";
 
 /// Whether every tag of the selector is among `tags`, with the same value or selected by [`ANY`].
 pub fn matches(selector: &Tags, tags: &Tags) -> bool {
-    selector
-        .iter()
-        .all(|(name, wanted)| tags.get(name).is_some_and(|value| wanted == ANY || wanted == value))
+    selector.iter().all(|(name, wanted)| {
+        tags.get(name)
+            .is_some_and(|value| wanted == ANY || wanted == value)
+    })
 }
 
 /// How specific a selector is: more tags first, then more of them exact. The greater wins.
@@ -34,13 +35,18 @@ impl Rank {
     /// The rank of one selector.
     pub fn of(selector: &Tags) -> Self {
         let exact = selector.values().filter(|value| *value != ANY).count();
-        Self { tags: selector.len(), exact }
+        Self {
+            tags: selector.len(),
+            exact,
+        }
     }
 }
 
 /// The highest rank among the selectors that match; `None` if none does.
 pub fn best_match(selectors: &[Selector], tags: &Tags) -> Option<Rank> {
-    let matching = selectors.iter().filter(|selector| matches(&selector.r#match, tags));
+    let matching = selectors
+        .iter()
+        .filter(|selector| matches(&selector.r#match, tags));
     matching.map(|selector| Rank::of(&selector.r#match)).max()
 }
 
@@ -49,7 +55,10 @@ mod tests {
     use super::*;
 
     fn tags(pairs: &[(&str, &str)]) -> Tags {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]

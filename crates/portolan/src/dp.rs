@@ -43,7 +43,12 @@ pub(crate) struct RunArgs {
     insecure: bool,
 
     /// The Dataplane, YAML or JSON; `-` reads standard input
-    #[arg(long, short = 'd', env = "PORTOLAN_DATAPLANE_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        short = 'd',
+        env = "PORTOLAN_DATAPLANE_FILE",
+        value_name = "FILE"
+    )]
     dataplane_file: PathBuf,
 
     /// Fills `{{ NAME }}` in the Dataplane; may be repeated
@@ -55,7 +60,12 @@ pub(crate) struct RunArgs {
     token_file: Option<PathBuf>,
 
     /// The token itself; a file is safer, because other users may see arguments
-    #[arg(long, env = "PORTOLAN_TOKEN", hide_env_values = true, conflicts_with = "token_file")]
+    #[arg(
+        long,
+        env = "PORTOLAN_TOKEN",
+        hide_env_values = true,
+        conflicts_with = "token_file"
+    )]
     token: Option<String>,
 
     #[command(flatten)]
@@ -74,7 +84,12 @@ pub(crate) struct RunArgs {
     concurrency: Option<u32>,
 
     /// What Envoy logs
-    #[arg(long, env = "PORTOLAN_ENVOY_LOG_LEVEL", default_value = "warning", value_name = "LEVEL")]
+    #[arg(
+        long,
+        env = "PORTOLAN_ENVOY_LOG_LEVEL",
+        default_value = "warning",
+        value_name = "LEVEL"
+    )]
     envoy_log_level: String,
 }
 
@@ -114,7 +129,9 @@ async fn run_data_plane(args: RunArgs) -> anyhow::Result<()> {
     let (phase, phases) = watch::channel(Phase::default());
     let mut tasks = Tasks::new(cancel.clone());
     tasks.spawn("log of phases", log_phases(phases));
-    tasks.spawn("data plane", async move { Ok(run::run(config, phase, cancel).await?) });
+    tasks.spawn("data plane", async move {
+        Ok(run::run(config, phase, cancel).await?)
+    });
     tasks.run().await
 }
 
@@ -158,7 +175,9 @@ async fn log_phases(mut phases: watch::Receiver<Phase>) -> anyhow::Result<()> {
 fn read(path: &PathBuf) -> anyhow::Result<String> {
     if path.as_os_str() == "-" {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("cannot read standard input")?;
         return Ok(text);
     }
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))

@@ -49,7 +49,12 @@ async fn echo(
     let headers: serde_json::Map<String, Value> = request
         .headers()
         .iter()
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
+        .map(|(name, value)| {
+            (
+                name.to_string(),
+                String::from_utf8_lossy(value.as_bytes()).into(),
+            )
+        })
         .collect();
     let answer = json!({
         "service": service,

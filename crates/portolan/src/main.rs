@@ -18,14 +18,30 @@ use server::logging::{self, LogFormat};
 
 /// A multi-zone gateway control plane: written once on the global, served by Envoys in every zone.
 #[derive(Parser, Debug)]
-#[command(name = "portolan", version, propagate_version = true, max_term_width = 110)]
+#[command(
+    name = "portolan",
+    version,
+    propagate_version = true,
+    max_term_width = 110
+)]
 pub(crate) struct Portolan {
     /// What is logged, as in `info` or `info,portolan_kds=debug`
-    #[arg(long, env = "PORTOLAN_LOG", default_value = "info", global = true, value_name = "FILTER")]
+    #[arg(
+        long,
+        env = "PORTOLAN_LOG",
+        default_value = "info",
+        global = true,
+        value_name = "FILTER"
+    )]
     log: String,
 
     /// How log lines look
-    #[arg(long, env = "PORTOLAN_LOG_FORMAT", default_value = "text", global = true)]
+    #[arg(
+        long,
+        env = "PORTOLAN_LOG_FORMAT",
+        default_value = "text",
+        global = true
+    )]
     log_format: LogFormat,
 
     #[command(flatten)]
@@ -56,7 +72,10 @@ fn main() -> ExitCode {
     let portolan = Portolan::parse();
     // For the HTTP client of the commands, which names no provider; the first one stays.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::new(error).context("cannot start")),
     };

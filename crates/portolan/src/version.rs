@@ -19,7 +19,10 @@ impl Instance {
         let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname")
             .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned());
         let random = uuid::Uuid::new_v4().simple().to_string();
-        Self { id: format!("{hostname}-{}", &random[..4]), hostname }
+        Self {
+            id: format!("{hostname}-{}", &random[..4]),
+            hostname,
+        }
     }
 
     /// What `GET /` shows.

@@ -73,7 +73,9 @@ impl Launch {
         let mut process =
             Process::start(&self.name, &self.binary, &self.args, &[], self.log.clone())?;
         let ready = format!("{} answering on {}", self.name, http.base());
-        process.ready(&ready, async || http.get("/").await.ok()).await?;
+        process
+            .ready(&ready, async || http.get("/").await.ok())
+            .await?;
         Ok(process)
     }
 }
@@ -81,7 +83,11 @@ impl Launch {
 impl Sandbox {
     /// Starts a global and waits until it answers.
     pub async fn global(&self, options: &GlobalOptions) -> Result<Global, SandboxError> {
-        let name = if options.name.is_empty() { "global" } else { &options.name };
+        let name = if options.name.is_empty() {
+            "global"
+        } else {
+            &options.name
+        };
         let folder = self.folder().join(name);
         fs::create_dir_all(&folder)?;
         let (api, kds) = (free_port()?, free_port()?);
@@ -99,7 +105,13 @@ impl Sandbox {
         let http = Http::new(format!("http://127.0.0.1:{api}"));
         let process = launch.start(&http).await?;
         let kds = format!("grpcs://127.0.0.1:{kds}");
-        Ok(Global { process, http, kds, folder, launch })
+        Ok(Global {
+            process,
+            http,
+            kds,
+            folder,
+            launch,
+        })
     }
 
     /// Starts a zone of these globals and waits until it answers (not until it is connected).
@@ -121,9 +133,15 @@ impl Sandbox {
             ("--log", log_filter(&options.log)),
         ]));
         let direct = globals.iter().map(|global| global.kds.clone());
-        let through = options.through.iter().map(|address| format!("grpcs://{address}"));
-        let urls: Vec<_> =
-            if options.through.is_empty() { direct.collect() } else { through.collect() };
+        let through = options
+            .through
+            .iter()
+            .map(|address| format!("grpcs://{address}"));
+        let urls: Vec<_> = if options.through.is_empty() {
+            direct.collect()
+        } else {
+            through.collect()
+        };
         for url in urls {
             args.extend(flags(&[("--global", &url)]));
         }
@@ -146,7 +164,12 @@ impl Sandbox {
 
     fn launch(&self, name: &str, args: Vec<String>) -> Launch {
         let log = self.folder().join(format!("{name}.log"));
-        Launch { name: name.to_owned(), binary: self.binary().to_owned(), args, log }
+        Launch {
+            name: name.to_owned(),
+            binary: self.binary().to_owned(),
+            args,
+            log,
+        }
     }
 
     /// One file with the CAs of all replicas, each of which made its own.
@@ -202,7 +225,9 @@ impl Global {
             let status = self.status().await.ok()?;
             let online = |name: &&str| {
                 status["zones"].as_array().is_some_and(|zones| {
-                    zones.iter().any(|zone| zone["name"] == **name && zone["online"] == true)
+                    zones
+                        .iter()
+                        .any(|zone| zone["name"] == **name && zone["online"] == true)
                 })
             };
             names.iter().all(online).then_some(())
@@ -237,7 +262,10 @@ impl Zone {
 }
 
 fn flags(pairs: &[(&str, &str)]) -> Vec<String> {
-    pairs.iter().flat_map(|(flag, value)| [(*flag).to_owned(), (*value).to_owned()]).collect()
+    pairs
+        .iter()
+        .flat_map(|(flag, value)| [(*flag).to_owned(), (*value).to_owned()])
+        .collect()
 }
 
 fn log_filter(given: &str) -> &str {

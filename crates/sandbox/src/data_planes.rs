@@ -92,10 +92,17 @@ impl Sandbox {
             "1",
         ];
         let log = self.folder().join(format!("{name}.log"));
-        let envoy = self.envoy.iter().map(|path| ("ENVOY_BIN", path.display().to_string()));
+        let envoy = self
+            .envoy
+            .iter()
+            .map(|path| ("ENVOY_BIN", path.display().to_string()));
         let environment: Vec<_> = envoy.collect();
         let process = Process::start(name, self.binary(), args, &environment, log)?;
-        Ok(Gateway { name: name.clone(), process, admin: folder.join("kuma-envoy-admin.sock") })
+        Ok(Gateway {
+            name: name.clone(),
+            process,
+            admin: folder.join("kuma-envoy-admin.sock"),
+        })
     }
 
     /// Starts an echo service on a free port and waits until it answers.
@@ -107,9 +114,15 @@ impl Sandbox {
         let mut process = Process::start(name, self.binary(), args, &[], log)?;
         let what = format!("{name} answering on {address}");
         process
-            .ready(&what, async || tokio::net::TcpStream::connect(address).await.ok())
+            .ready(&what, async || {
+                tokio::net::TcpStream::connect(address).await.ok()
+            })
             .await?;
-        Ok(Echo { service: service.to_owned(), process, address })
+        Ok(Echo {
+            service: service.to_owned(),
+            process,
+            address,
+        })
     }
 }
 
@@ -163,7 +176,9 @@ impl Zone {
                 }],
             },
         });
-        self.http.put(&format!("/meshes/{mesh}/dataplanes/{name}"), &dataplane).await?;
+        self.http
+            .put(&format!("/meshes/{mesh}/dataplanes/{name}"), &dataplane)
+            .await?;
         Ok(())
     }
 }

@@ -20,7 +20,10 @@ where
             return Ok(value);
         }
         if start.elapsed() > limit {
-            return Err(SandboxError::TimedOut { what: what.to_owned(), seconds: limit.as_secs() });
+            return Err(SandboxError::TimedOut {
+                what: what.to_owned(),
+                seconds: limit.as_secs(),
+            });
         }
         tokio::time::sleep(BEAT).await;
     }
@@ -38,7 +41,10 @@ impl Http {
     pub fn new(base: impl Into<String>) -> Self {
         // reqwest wants one although nothing here speaks TLS; another may be there already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        Self { client: reqwest::Client::new(), base: base.into() }
+        Self {
+            client: reqwest::Client::new(),
+            base: base.into(),
+        }
     }
 
     /// Its address.
@@ -82,7 +88,12 @@ impl Http {
         let body = answer.text().await?;
         if !status.is_success() {
             let (method, status) = (method.to_string(), status.as_u16());
-            return Err(SandboxError::Refused { method, url, status, body });
+            return Err(SandboxError::Refused {
+                method,
+                url,
+                status,
+                body,
+            });
         }
         Ok(serde_json::from_str(&body).unwrap_or(Value::String(body)))
     }

@@ -95,7 +95,11 @@ impl Sandbox {
     /// Runs `binary`, a `portolan`, in a new temporary folder.
     pub fn new(binary: impl Into<PathBuf>) -> Result<Self, SandboxError> {
         let folder = tempfile::Builder::new().prefix("portolan-").tempdir()?;
-        Ok(Self { folder, binary: binary.into(), envoy: None })
+        Ok(Self {
+            folder,
+            binary: binary.into(),
+            envoy: None,
+        })
     }
 
     /// Uses this Envoy instead of the one that `portolan dp run` finds.

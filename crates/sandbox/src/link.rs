@@ -34,7 +34,12 @@ impl Link {
         let (up, state) = watch::channel(true);
         let to_client = Arc::new(AtomicU64::new(0));
         let acceptor = tokio::spawn(accept(listener, target, state, Arc::clone(&to_client)));
-        Ok(Self { address, up, to_client, acceptor })
+        Ok(Self {
+            address,
+            up,
+            to_client,
+            acceptor,
+        })
     }
 
     /// Where to connect instead of the target.
@@ -84,7 +89,9 @@ async fn carry(
     mut up: watch::Receiver<bool>,
     to_client: Arc<AtomicU64>,
 ) {
-    let Ok(server) = TcpStream::connect(target).await else { return };
+    let Ok(server) = TcpStream::connect(target).await else {
+        return;
+    };
     // Latency must be that of the peers.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (client_read, client_write) = client.into_split();
@@ -97,11 +104,7 @@ async fn carry(
     }
 }
 
-async fn pump(
-    mut from: tcp::OwnedReadHalf,
-    mut to: tcp::OwnedWriteHalf,
-    carried: Arc<AtomicU64>,
-) {
+async fn pump(mut from: tcp::OwnedReadHalf, mut to: tcp::OwnedWriteHalf, carried: Arc<AtomicU64>) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
         carried.fetch_add(count as u64, Ordering::Relaxed);

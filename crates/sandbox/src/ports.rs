@@ -6,7 +6,9 @@ use crate::SandboxError;
 
 /// A port of 127.0.0.1 that is free now.
 pub fn free_port() -> Result<u16, SandboxError> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
 }
 
 /// The first of the addresses `127.0.N.1`, N from `first` on, on which `port` is free.
@@ -19,5 +21,7 @@ pub fn loopback_with_free_port(first: u8, port: u16) -> Result<IpAddr, SandboxEr
             Err(error) => last = Some(error),
         }
     }
-    Err(last.unwrap_or_else(|| std::io::ErrorKind::AddrNotAvailable.into()).into())
+    Err(last
+        .unwrap_or_else(|| std::io::ErrorKind::AddrNotAvailable.into())
+        .into())
 }

@@ -39,12 +39,31 @@ impl Postgres {
             chown(folder.path(), Some(user), Some(group))?;
         }
         let data = folder.path().join("data").display().to_string();
-        let args = ["-D", &data, "-U", USER, "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync"];
-        let made = command(&programs, owner, "initdb").args(args).output().await?;
+        let args = [
+            "-D",
+            &data,
+            "-U",
+            USER,
+            "--auth=trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        ];
+        let made = command(&programs, owner, "initdb")
+            .args(args)
+            .output()
+            .await?;
         succeeded("initdb", &made)?;
         let port = free_port()?;
         let server = serve(&programs, owner, folder.path(), port)?;
-        let mut postgres = Self { folder, programs, owner, port, server };
+        let mut postgres = Self {
+            folder,
+            programs,
+            owner,
+            port,
+            server,
+        };
         postgres.ready().await?;
         Ok(postgres)
     }
@@ -80,10 +99,20 @@ impl Postgres {
     async fn ready(&mut self) -> Result<(), SandboxError> {
         let port = self.port.to_string();
         let probe = ["-q", "-h", "127.0.0.1", "-p", &port, "-U", USER];
-        until("Postgres taking connections", Duration::from_secs(30), async || {
-            let status = command(&self.programs, self.owner, "pg_isready").args(probe).status();
-            status.await.as_ref().is_ok_and(ExitStatus::success).then_some(())
-        })
+        until(
+            "Postgres taking connections",
+            Duration::from_secs(30),
+            async || {
+                let status = command(&self.programs, self.owner, "pg_isready")
+                    .args(probe)
+                    .status();
+                status
+                    .await
+                    .as_ref()
+                    .is_ok_and(ExitStatus::success)
+                    .then_some(())
+            },
+        )
         .await
     }
 }
@@ -94,8 +123,14 @@ fn serve(
     folder: &Path,
     port: u16,
 ) -> Result<Child, SandboxError> {
-    let log = fs::File::options().create(true).append(true).open(folder.join("postgres.log"))?;
-    let start = |source| SandboxError::Start { name: "postgres".to_owned(), source };
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("postgres.log"))?;
+    let start = |source| SandboxError::Start {
+        name: "postgres".to_owned(),
+        source,
+    };
     command(programs, owner, "postgres")
         .arg("-D")
         .arg(folder.join("data"))
@@ -134,16 +169,25 @@ fn succeeded(name: &str, output: &Output) -> Result<(), SandboxError> {
 /// The folder with `initdb` and `postgres`: on the PATH, or the newest that Debian has.
 fn programs() -> Result<PathBuf, SandboxError> {
     let complete = |folder: &PathBuf| {
-        ["initdb", "postgres", "pg_isready"].iter().all(|program| folder.join(program).is_file())
+        ["initdb", "postgres", "pg_isready"]
+            .iter()
+            .all(|program| folder.join(program).is_file())
     };
     let path = env::var_os("PATH").unwrap_or_default();
     let on_path = env::split_paths(&path).find(complete);
     let version = |folder: &PathBuf| -> u32 {
-        folder.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap_or_default()
+        folder
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok())
+            .unwrap_or_default()
     };
     let debian = || {
-        let folders = fs::read_dir(DEBIAN).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-        let newest = folders.filter(|folder| complete(&folder.join("bin"))).max_by_key(version);
+        let folders = fs::read_dir(DEBIAN)
+            .ok()?
+            .filter_map(|entry| Some(entry.ok()?.path()));
+        let newest = folders
+            .filter(|folder| complete(&folder.join("bin")))
+            .max_by_key(version);
         newest.map(|folder| folder.join("bin"))
     };
     on_path.or_else(debian).ok_or(SandboxError::NoPostgres)

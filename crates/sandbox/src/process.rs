@@ -36,8 +36,15 @@ impl Process {
         environment: &[(&str, String)],
         log: PathBuf,
     ) -> Result<Self, SandboxError> {
-        let failed = |source| SandboxError::Start { name: name.to_owned(), source };
-        let output = File::options().create(true).append(true).open(&log).map_err(failed)?;
+        let failed = |source| SandboxError::Start {
+            name: name.to_owned(),
+            source,
+        };
+        let output = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .map_err(failed)?;
         let child = Command::new(binary)
             .args(args)
             .envs(environment.iter().map(|(key, value)| (key, value)))
@@ -49,7 +56,11 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .map_err(failed)?;
-        Ok(Self { name: name.to_owned(), child, log })
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log,
+        })
     }
 
     /// Its process id, while it runs.
@@ -70,7 +81,10 @@ impl Process {
     /// SIGTERM, and SIGKILL to what does not heed it.
     pub async fn stop(&mut self) -> Result<(), SandboxError> {
         self.signal(Signal::TERM);
-        if tokio::time::timeout(STOP_LIMIT, self.child.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_LIMIT, self.child.wait())
+            .await
+            .is_err()
+        {
             self.kill().await?;
         }
         Ok(())
@@ -118,7 +132,9 @@ impl Process {
 
 /// Sends a signal to a child; nothing happens if it has ended.
 pub(crate) fn send(child: &Child, signal: Signal) {
-    let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    let pid = child
+        .id()
+        .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     if let Some(pid) = pid {
         // It may end between the look and the signal; then there is nobody to tell.
         let _ = kill_process(pid, signal);

@@ -82,7 +82,10 @@ impl Store for Queued {
     async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
         let (answer, answered) = oneshot::channel();
         let stopped = || StoreError::Unavailable("the control plane is stopping".to_owned());
-        let waiting = self.queue.send_timeout(Pending { batch, answer }, PATIENCE).await;
+        let waiting = self
+            .queue
+            .send_timeout(Pending { batch, answer }, PATIENCE)
+            .await;
         waiting.map_err(|_| StoreError::Unavailable("too many writes are waiting".to_owned()))?;
         answered.await.map_err(|_| stopped())?
     }
@@ -96,7 +99,11 @@ impl Store for Queued {
 pub(crate) fn start(disk: impl Disk, state: Snapshot, cancel: CancellationToken) -> Arc<dyn Store> {
     let index = Index::new(state.clone());
     let (queue, waiting) = mpsc::channel(QUEUE);
-    let writer = Writer { disk, state, index: Arc::clone(&index) };
+    let writer = Writer {
+        disk,
+        state,
+        index: Arc::clone(&index),
+    };
     tokio::spawn(writer.run(waiting, cancel));
     Arc::new(Queued { index, queue })
 }
@@ -172,7 +179,9 @@ impl<D: Disk> Writer<D> {
         let mut state = self.state.clone();
         if let Err(error) = self.disk.begin(&mut state).await {
             let unavailable = || Err(StoreError::from(&error));
-            let answers = group.map(|pending| (pending.answer, unavailable())).collect();
+            let answers = group
+                .map(|pending| (pending.answer, unavailable()))
+                .collect();
             return (answers, Err(error));
         }
         let before = state.watermark().cloned();
@@ -182,7 +191,10 @@ impl<D: Disk> Writer<D> {
         for Pending { batch, answer } in group {
             let result = evaluate(&mut state, batch, now).map(|evaluated| {
                 changes.extend(evaluated.changes);
-                Committed { revision: state.revision(), outcomes: evaluated.outcomes }
+                Committed {
+                    revision: state.revision(),
+                    outcomes: evaluated.outcomes,
+                }
             });
             answers.push((answer, result));
         }
@@ -205,7 +217,10 @@ impl<D: Disk> Writer<D> {
     }
 }
 
-type Answer = (oneshot::Sender<Result<Committed, StoreError>>, Result<Committed, StoreError>);
+type Answer = (
+    oneshot::Sender<Result<Committed, StoreError>>,
+    Result<Committed, StoreError>,
+);
 
 impl From<&DiskError> for StoreError {
     fn from(error: &DiskError) -> Self {

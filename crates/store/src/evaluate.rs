@@ -34,9 +34,12 @@ pub(crate) fn evaluate(
     let mut outcomes = Vec::with_capacity(batch.writes.len());
     for write in batch.writes {
         let outcome = match write {
-            Write::Put { key, labels, spec, expect } => {
-                put(&mut next, &mut changes, key, labels, spec, expect, now)?
-            }
+            Write::Put {
+                key,
+                labels,
+                spec,
+                expect,
+            } => put(&mut next, &mut changes, key, labels, spec, expect, now)?,
             Write::Delete { key, expect } => delete(&mut next, &mut changes, key, expect)?,
             Write::DeleteMesh { mesh } => delete_mesh(&mut next, &mut changes, &mesh),
         };
@@ -55,7 +58,9 @@ fn check(state: &Snapshot, requirement: &Requirement) -> Result<(), StoreError> 
             Err(StoreError::Missing { key: key.clone() })
         }
         Requirement::NoneInMesh { kind, mesh } => match state.list(*kind, Some(mesh)).next() {
-            Some(resource) => Err(StoreError::InTheWay { key: resource.key.clone() }),
+            Some(resource) => Err(StoreError::InTheWay {
+                key: resource.key.clone(),
+            }),
             None => Ok(()),
         },
         Requirement::Exists(_) => Ok(()),
@@ -76,7 +81,11 @@ fn expected(
         return Ok(());
     }
     let found = current.map(|resource| resource.version);
-    Err(StoreError::Conflict { key: key.clone(), expected: expect, found })
+    Err(StoreError::Conflict {
+        key: key.clone(),
+        expected: expect,
+        found,
+    })
 }
 
 fn put(
@@ -98,7 +107,15 @@ fn put(
         None => (1, now, Outcome::Created),
     };
     let revision = state.revision() + 1;
-    let resource = Resource { key, labels, spec, version, revision, created, modified: now };
+    let resource = Resource {
+        key,
+        labels,
+        spec,
+        version,
+        revision,
+        created,
+        modified: now,
+    };
     record(state, changes, Change::Put(Arc::new(resource)));
     Ok(outcome)
 }
@@ -120,10 +137,20 @@ fn delete(
 }
 
 fn delete_mesh(state: &mut Snapshot, changes: &mut Vec<Change>, mesh: &str) -> Outcome {
-    let of_mesh = |kind: Kind| state.list(kind, Some(mesh)).map(|resource| resource.key.clone());
-    let keys: Vec<_> =
-        Kind::all().filter(|kind| kind.scope == Scope::Mesh).flat_map(of_mesh).collect();
-    let outcome = if keys.is_empty() { Outcome::Unchanged } else { Outcome::Deleted };
+    let of_mesh = |kind: Kind| {
+        state
+            .list(kind, Some(mesh))
+            .map(|resource| resource.key.clone())
+    };
+    let keys: Vec<_> = Kind::all()
+        .filter(|kind| kind.scope == Scope::Mesh)
+        .flat_map(of_mesh)
+        .collect();
+    let outcome = if keys.is_empty() {
+        Outcome::Unchanged
+    } else {
+        Outcome::Deleted
+    };
     for key in keys {
         let revision = state.revision() + 1;
         record(state, changes, Change::Deleted(key, revision));

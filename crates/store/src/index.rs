@@ -20,7 +20,9 @@ pub struct Index {
 impl Index {
     /// An index that begins with `snapshot`.
     pub(crate) fn new(snapshot: Snapshot) -> Arc<Self> {
-        Arc::new(Self { current: watch::Sender::new(Arc::new(snapshot)) })
+        Arc::new(Self {
+            current: watch::Sender::new(Arc::new(snapshot)),
+        })
     }
 
     /// The newest snapshot.
@@ -92,7 +94,10 @@ struct Collection {
 impl Snapshot {
     /// Nothing, of the store of that identity.
     pub(crate) fn empty(store_id: &str) -> Self {
-        Self { store_id: store_id.into(), ..Self::default() }
+        Self {
+            store_id: store_id.into(),
+            ..Self::default()
+        }
     }
 
     /// Identity of the store: made once, when its database was made.
@@ -137,7 +142,9 @@ impl Snapshot {
 
     /// How many [`Snapshot::list`] would give, without walking them.
     pub fn count(&self, kind: Kind, mesh: Option<&str>) -> usize {
-        let Some(collection) = self.kinds.get(&kind) else { return 0 };
+        let Some(collection) = self.kinds.get(&kind) else {
+            return 0;
+        };
         match mesh {
             None => collection.resources.len(),
             Some(mesh) => collection.meshes.get(mesh).copied().unwrap_or_default(),
@@ -147,7 +154,11 @@ impl Snapshot {
     /// The last change of every key of the kind that changed after `revision`, in revision order: the
     /// difference from then to now, intermediate states skipped. Deletions are known back to
     /// [`Snapshot::horizon`]; a reader from before it must list instead.
-    pub fn changes_after(&self, kind: Kind, revision: Revision) -> impl Iterator<Item = Change> + '_ {
+    pub fn changes_after(
+        &self,
+        kind: Kind,
+        revision: Revision,
+    ) -> impl Iterator<Item = Change> + '_ {
         let collection = self.kinds.get(&kind);
         collection
             .into_iter()
@@ -157,7 +168,10 @@ impl Snapshot {
 
     /// The revision of the newest change of the kind; 0 if there is none.
     pub fn last_change(&self, kind: Kind) -> Revision {
-        let newest = self.kinds.get(&kind).and_then(|collection| collection.changes.get_max());
+        let newest = self
+            .kinds
+            .get(&kind)
+            .and_then(|collection| collection.changes.get_max());
         newest.map_or(0, |(revision, _)| *revision)
     }
 
@@ -210,7 +224,9 @@ impl Snapshot {
     /// Forgets the older half of all deletions.
     fn forget(&mut self) {
         for _ in 0..MAX_TOMBSTONES / 2 {
-            let Some((revision, key)) = self.tombstones.get_min().cloned() else { return };
+            let Some((revision, key)) = self.tombstones.get_min().cloned() else {
+                return;
+            };
             self.tombstones.remove(&revision);
             if let Some(collection) = self.kinds.get_mut(&key.kind) {
                 collection.deleted.remove(&place(&key));
@@ -226,7 +242,11 @@ fn place(key: &ResourceKey) -> (Arc<str>, Arc<str>) {
 }
 
 fn count(meshes: &mut HashMap<Arc<str>, usize>, mesh: &Arc<str>, difference: isize) {
-    let counted = meshes.get(mesh).copied().unwrap_or_default().saturating_add_signed(difference);
+    let counted = meshes
+        .get(mesh)
+        .copied()
+        .unwrap_or_default()
+        .saturating_add_signed(difference);
     if counted == 0 {
         meshes.remove(mesh);
     } else {

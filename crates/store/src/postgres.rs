@@ -55,7 +55,10 @@ pub async fn connect(
     let mut disk = Database {
         options,
         retention,
-        link: Some(Link { connection, listener }),
+        link: Some(Link {
+            connection,
+            listener,
+        }),
         backoff: backoff(),
     };
     let state = disk.load().await?;
@@ -104,9 +107,14 @@ impl Database {
         if self.link.is_none() {
             let connect = async {
                 let connection = PgConnection::connect_with(&self.options).await?;
-                Ok::<_, sqlx::Error>(Link { connection, listener: listen(&self.options).await? })
+                Ok::<_, sqlx::Error>(Link {
+                    connection,
+                    listener: listen(&self.options).await?,
+                })
             };
-            let made = tokio::time::timeout(CONNECT, connect).await.map_err(|_| away())?;
+            let made = tokio::time::timeout(CONNECT, connect)
+                .await
+                .map_err(|_| away())?;
             self.link = Some(made?);
             self.backoff = backoff();
             info!("connected to Postgres");
@@ -142,7 +150,9 @@ impl Database {
             }
             tokio::time::sleep(delay).await;
         }
-        Err(DiskError::Unknown("Postgres was lost while it committed".to_owned()))
+        Err(DiskError::Unknown(
+            "Postgres was lost while it committed".to_owned(),
+        ))
     }
 }
 
@@ -168,7 +178,10 @@ impl Loaded {
 
 fn watermark(store_id: Option<String>, revision: Option<i64>) -> Option<Watermark> {
     let (store_id, revision) = store_id.zip(revision)?;
-    Some(Watermark { store_id, revision: unsigned(revision) })
+    Some(Watermark {
+        store_id,
+        revision: unsigned(revision),
+    })
 }
 
 fn apply(state: &mut Snapshot, rows: Vec<Row>) -> Result<(), DiskError> {
@@ -182,8 +195,9 @@ fn apply(state: &mut Snapshot, rows: Vec<Row>) -> Result<(), DiskError> {
 }
 
 async fn load(connection: &mut PgConnection) -> Result<Loaded, sqlx::Error> {
-    let mut transaction =
-        connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let mut transaction = connection
+        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        .await?;
     let store = sqlx::query_as(
         "SELECT store_id, revision, horizon, watermark_store, watermark_revision FROM store",
     )
@@ -238,7 +252,10 @@ async fn news_since(
     .bind(signed(revision))
     .fetch_all(connection)
     .await?;
-    Ok(Some(News::Rows(rows, watermark(watermark_store, watermark_revision))))
+    Ok(Some(News::Rows(
+        rows,
+        watermark(watermark_store, watermark_revision),
+    )))
 }
 
 fn take_over(state: &mut Snapshot, news: Option<News>) -> Result<(), DiskError> {
@@ -261,7 +278,9 @@ async fn find(connection: &mut PgConnection, last: &Change) -> Result<bool, sqlx
     let row = Row::of(last);
     // Waits for the lock: the lost connection may still be committing on the other side.
     let mut transaction = connection.begin().await?;
-    sqlx::query("SELECT revision FROM store FOR UPDATE").execute(&mut *transaction).await?;
+    sqlx::query("SELECT revision FROM store FOR UPDATE")
+        .execute(&mut *transaction)
+        .await?;
     let found: Option<(i64,)> = sqlx::query_as(
         "SELECT revision FROM changes
           WHERE revision = $1 AND kind = $2 AND mesh = $3 AND name = $4
@@ -309,12 +328,17 @@ async fn write(
     changes: &[Change],
     state: &Snapshot,
 ) -> Result<(), sqlx::Error> {
-    let last: Vec<Revision> = last_of_each(changes).iter().map(|change| change.revision()).collect();
+    let last: Vec<Revision> = last_of_each(changes)
+        .iter()
+        .map(|change| change.revision())
+        .collect();
     let rows: Vec<Row> = changes.iter().map(Row::of).collect();
     let numbers = |field: fn(&Row) -> i64| rows.iter().map(field).collect::<Vec<_>>();
     let texts = |field: fn(&Row) -> &str| rows.iter().map(field).collect::<Vec<_>>();
-    let is_last: Vec<bool> =
-        rows.iter().map(|row| last.binary_search(&unsigned(row.revision)).is_ok()).collect();
+    let is_last: Vec<bool> = rows
+        .iter()
+        .map(|row| last.binary_search(&unsigned(row.revision)).is_ok())
+        .collect();
     let watermark = state.watermark();
     sqlx::query(WRITE)
         .bind(numbers(|row| row.revision))
@@ -323,7 +347,11 @@ async fn write(
         .bind(texts(|row| &row.name))
         .bind(numbers(|row| row.version))
         .bind(texts(|row| &row.labels))
-        .bind(rows.iter().map(|row| row.spec.as_slice()).collect::<Vec<_>>())
+        .bind(
+            rows.iter()
+                .map(|row| row.spec.as_slice())
+                .collect::<Vec<_>>(),
+        )
         .bind(numbers(|row| row.created))
         .bind(numbers(|row| row.modified))
         .bind(is_last)
@@ -337,14 +365,17 @@ async fn write(
 }
 
 /// Begins a transaction, locks the counter, and reads what `known` lacks.
-async fn lock(
-    connection: &mut PgConnection,
-    known: Revision,
-) -> Result<Option<News>, sqlx::Error> {
+async fn lock(connection: &mut PgConnection, known: Revision) -> Result<Option<News>, sqlx::Error> {
     // Two statements, one round trip.
-    let rows = connection.fetch_one("BEGIN; SELECT revision FROM store FOR UPDATE").await?;
+    let rows = connection
+        .fetch_one("BEGIN; SELECT revision FROM store FOR UPDATE")
+        .await?;
     let newest: i64 = rows.try_get(0)?;
-    if unsigned(newest) > known { news_since(connection, known).await } else { Ok(None) }
+    if unsigned(newest) > known {
+        news_since(connection, known).await
+    } else {
+        Ok(None)
+    }
 }
 
 #[async_trait]
@@ -366,8 +397,14 @@ impl Disk for Database {
             return Ok(());
         };
         let error = self.lost(error);
-        let Some(last) = changes.last() else { return Err(error) };
-        if self.was_committed(last).await? { Ok(()) } else { Err(error) }
+        let Some(last) = changes.last() else {
+            return Err(error);
+        };
+        if self.was_committed(last).await? {
+            Ok(())
+        } else {
+            Err(error)
+        }
     }
 
     async fn rollback(&mut self) -> Result<(), DiskError> {
@@ -386,7 +423,8 @@ impl Disk for Database {
         loop {
             match tokio::time::timeout(BEAT, link.listener.try_recv()).await {
                 // Our own commits come back too; the index has them already.
-                Ok(Ok(Some(news))) if news.payload().parse().is_ok_and(|new: u64| new <= known) => {}
+                Ok(Ok(Some(news))) if news.payload().parse().is_ok_and(|new: u64| new <= known) => {
+                }
                 // News, a lost connection, or a beat without news: the database is asked.
                 _ => return,
             }
@@ -404,8 +442,7 @@ impl Disk for Database {
     async fn compact(&mut self, state: &Snapshot) -> Result<(), DiskError> {
         let retention = self.retention;
         let link = self.link().await?;
-        let compacted =
-            compact(&mut link.connection, retention, state.revision()).await;
+        let compacted = compact(&mut link.connection, retention, state.revision()).await;
         compacted.map_err(|error| self.lost(error))
     }
 }

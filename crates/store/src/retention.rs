@@ -16,7 +16,10 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { age: Duration::from_secs(24 * 3600), changes: 100_000 }
+        Self {
+            age: Duration::from_secs(24 * 3600),
+            changes: 100_000,
+        }
     }
 }
 

@@ -55,11 +55,19 @@ impl Row {
         self,
         shared: &mut HashMap<String, Arc<str>>,
     ) -> Result<Option<Change>, DiskError> {
-        let Some(kind) = Kind::by_name(&self.kind) else { return Ok(None) };
+        let Some(kind) = Kind::by_name(&self.kind) else {
+            return Ok(None);
+        };
         let mesh = Arc::clone(
-            shared.entry(self.mesh).or_insert_with_key(|mesh| mesh.as_str().into()),
+            shared
+                .entry(self.mesh)
+                .or_insert_with_key(|mesh| mesh.as_str().into()),
         );
-        let key = ResourceKey { kind, mesh, name: self.name.into() };
+        let key = ResourceKey {
+            kind,
+            mesh,
+            name: self.name.into(),
+        };
         let revision = unsigned(self.revision);
         if self.version == 0 {
             return Ok(Some(Change::Deleted(key, revision)));

@@ -53,9 +53,18 @@ pub async fn open(
         .busy_timeout(std::time::Duration::ZERO)
         .pragma("wal_autocheckpoint", "2000")
         .disable_statement_logging();
-    let mut connection = options.connect().await.map_err(|error| in_use(path, error))?;
-    MIGRATIONS.run(&mut connection).await.map_err(|error| migration_in_use(path, error))?;
-    let mut disk = SqliteFile { connection, retention };
+    let mut connection = options
+        .connect()
+        .await
+        .map_err(|error| in_use(path, error))?;
+    MIGRATIONS
+        .run(&mut connection)
+        .await
+        .map_err(|error| migration_in_use(path, error))?;
+    let mut disk = SqliteFile {
+        connection,
+        retention,
+    };
     let state = disk.load().await?;
     Ok(engine::start(disk, state, cancel))
 }
@@ -114,9 +123,14 @@ impl SqliteFile {
             }
         }
         state.advance(unsigned(revision));
-        state.set_watermark(watermark_store.zip(watermark_revision).map(|(store_id, revision)| {
-            Watermark { store_id, revision: unsigned(revision) }
-        }));
+        state.set_watermark(
+            watermark_store
+                .zip(watermark_revision)
+                .map(|(store_id, revision)| Watermark {
+                    store_id,
+                    revision: unsigned(revision),
+                }),
+        );
         Ok(state)
     }
 
@@ -126,26 +140,34 @@ impl SqliteFile {
                 "INSERT OR REPLACE INTO {table} \
                  (revision, kind, mesh, name, version, labels, spec, created, modified) "
             ));
-            statement.push_values(page.iter().map(|change| Row::of(change)), |mut values, row| {
-                values
-                    .push_bind(row.revision)
-                    .push_bind(row.kind)
-                    .push_bind(row.mesh)
-                    .push_bind(row.name)
-                    .push_bind(row.version)
-                    .push_bind(row.labels)
-                    .push_bind(row.spec)
-                    .push_bind(row.created)
-                    .push_bind(row.modified);
-            });
+            statement.push_values(
+                page.iter().map(|change| Row::of(change)),
+                |mut values, row| {
+                    values
+                        .push_bind(row.revision)
+                        .push_bind(row.kind)
+                        .push_bind(row.mesh)
+                        .push_bind(row.name)
+                        .push_bind(row.version)
+                        .push_bind(row.labels)
+                        .push_bind(row.spec)
+                        .push_bind(row.created)
+                        .push_bind(row.modified);
+                },
+            );
             // A page of every size would be a statement of its own to remember.
-            statement.build().persistent(page.len() == 1).execute(&mut self.connection).await?;
+            statement
+                .build()
+                .persistent(page.len() == 1)
+                .execute(&mut self.connection)
+                .await?;
         }
         Ok(())
     }
 
     async fn write(&mut self, changes: &[Change], state: &Snapshot) -> Result<(), sqlx::Error> {
-        self.insert("changes", &changes.iter().collect::<Vec<_>>()).await?;
+        self.insert("changes", &changes.iter().collect::<Vec<_>>())
+            .await?;
         let (deleted, put): (Vec<_>, Vec<_>) = last_of_each(changes)
             .into_iter()
             .partition(|change| matches!(change, Change::Deleted(..)));
@@ -160,14 +182,12 @@ impl SqliteFile {
                 .await?;
         }
         let watermark = state.watermark();
-        sqlx::query(
-            "UPDATE store SET revision = ?, watermark_store = ?, watermark_revision = ?",
-        )
-        .bind(signed(state.revision()))
-        .bind(watermark.map(|watermark| watermark.store_id.as_str()))
-        .bind(watermark.map(|watermark| signed(watermark.revision)))
-        .execute(&mut self.connection)
-        .await?;
+        sqlx::query("UPDATE store SET revision = ?, watermark_store = ?, watermark_revision = ?")
+            .bind(signed(state.revision()))
+            .bind(watermark.map(|watermark| watermark.store_id.as_str()))
+            .bind(watermark.map(|watermark| signed(watermark.revision)))
+            .execute(&mut self.connection)
+            .await?;
         Ok(())
     }
 }
@@ -175,7 +195,9 @@ impl SqliteFile {
 #[async_trait]
 impl Disk for SqliteFile {
     async fn begin(&mut self, _: &mut Snapshot) -> Result<(), DiskError> {
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut self.connection).await?;
+        sqlx::query("BEGIN IMMEDIATE")
+            .execute(&mut self.connection)
+            .await?;
         Ok(())
     }
 
@@ -193,7 +215,9 @@ impl Disk for SqliteFile {
     }
 
     async fn rollback(&mut self) -> Result<(), DiskError> {
-        sqlx::query("ROLLBACK").execute(&mut self.connection).await?;
+        sqlx::query("ROLLBACK")
+            .execute(&mut self.connection)
+            .await?;
         Ok(())
     }
 

@@ -27,7 +27,9 @@ pub trait Store: Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The optimistic lock did not hold. Read again and retry.
-    #[error("{key} was changed by another writer: expected {expected:?}, found version {found:?}; read it again and retry")]
+    #[error(
+        "{key} was changed by another writer: expected {expected:?}, found version {found:?}; read it again and retry"
+    )]
     Conflict {
         /// The resource.
         key: ResourceKey,

@@ -32,11 +32,26 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let newest = zones.borrow_and_update().clone();
         let changed: Vec<_> = newest
             .values()
-            .filter(|state| written.get(&state.name).is_none_or(|old| differs(old, state)))
+            .filter(|state| {
+                written
+                    .get(&state.name)
+                    .is_none_or(|old| differs(old, state))
+            })
             .cloned()
             .collect();
-        let writes = changed.iter().map(|state| put(&shared.config.instance_id, state)).collect();
-        match shared.config.store.commit(Batch { writes, ..Batch::default() }).await {
+        let writes = changed
+            .iter()
+            .map(|state| put(&shared.config.instance_id, state))
+            .collect();
+        match shared
+            .config
+            .store
+            .commit(Batch {
+                writes,
+                ..Batch::default()
+            })
+            .await
+        {
             Ok(_) => {
                 written.extend(changed.into_iter().map(|state| (state.name.clone(), state)));
             }
@@ -51,8 +66,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 /// Whether anything changed that an insight tells; proxies have insights of their own.
 fn differs(old: &ZoneState, new: &ZoneState) -> bool {
-    let without_proxies =
-        |state: &ZoneState| ZoneState { instances: Vec::new(), ..state.clone() };
+    let without_proxies = |state: &ZoneState| ZoneState {
+        instances: Vec::new(),
+        ..state.clone()
+    };
     without_proxies(old) != without_proxies(new)
 }
 
@@ -90,7 +107,11 @@ fn insight(instance_id: &str, state: &ZoneState) -> ZoneInsight {
         status: Some(KdsSubscriptionStatus {
             last_update_time: Some(timestamp(Timestamp::now())),
             total: Some(stats(&total)),
-            stat: state.counts.iter().map(|(kind, counts)| (kind.clone(), stats(counts))).collect(),
+            stat: state
+                .counts
+                .iter()
+                .map(|(kind, counts)| (kind.clone(), stats(counts)))
+                .collect(),
         }),
         version: Some(Version {
             kuma_cp: Some(KumaCpVersion {
@@ -115,5 +136,8 @@ fn insight(instance_id: &str, state: &ZoneState) -> ZoneInsight {
 }
 
 fn timestamp(time: Timestamp) -> well_known::Timestamp {
-    well_known::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
+    well_known::Timestamp {
+        seconds: time.as_second(),
+        nanos: time.subsec_nanosecond(),
+    }
 }

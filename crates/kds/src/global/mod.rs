@@ -104,10 +104,20 @@ impl Shared {
         if self.config.store.index().snapshot().get(&key).is_some() {
             return Ok(());
         }
-        let spec = portolan_model::proto::system::Zone { enabled: Some(true.into()) };
+        let spec = portolan_model::proto::system::Zone {
+            enabled: Some(true.into()),
+        };
         let spec = prost::Message::encode_to_vec(&spec).into();
-        let write = Write::Put { key, labels: Labels::new(), spec, expect: Expect::Absent };
-        let batch = Batch { writes: vec![write], ..Batch::default() };
+        let write = Write::Put {
+            key,
+            labels: Labels::new(),
+            spec,
+            expect: Expect::Absent,
+        };
+        let batch = Batch {
+            writes: vec![write],
+            ..Batch::default()
+        };
         match self.config.store.commit(batch).await {
             // Another stream of the zone was faster.
             Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),

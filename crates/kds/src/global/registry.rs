@@ -49,7 +49,9 @@ pub(super) struct Registry {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { zones: watch::Sender::new(Arc::default()) }
+        Self {
+            zones: watch::Sender::new(Arc::default()),
+        }
     }
 }
 
@@ -65,8 +67,10 @@ impl Registry {
         self.zones.send_modify(|zones| {
             let zones = Arc::make_mut(zones);
             number = zones.get(zone).map_or(0, |state| state.stream) + 1;
-            let instances =
-                zones.get(zone).map(|state| state.instances.clone()).unwrap_or_default();
+            let instances = zones
+                .get(zone)
+                .map(|state| state.instances.clone())
+                .unwrap_or_default();
             let state = ZoneState {
                 name: zone.to_owned(),
                 online: true,
@@ -88,7 +92,10 @@ impl Registry {
 
     /// Whether the stream is still the zone's newest.
     pub(super) fn is_newest(&self, zone: &str, stream: u64) -> bool {
-        self.zones.borrow().get(zone).is_some_and(|state| state.stream == stream)
+        self.zones
+            .borrow()
+            .get(zone)
+            .is_some_and(|state| state.stream == stream)
     }
 
     /// The stream was closed.
@@ -103,7 +110,9 @@ impl Registry {
     /// Changes the state of a zone, unless a newer stream has taken over. Publishes only real changes.
     pub(super) fn update(&self, zone: &str, stream: u64, change: impl FnOnce(&mut ZoneState)) {
         self.zones.send_if_modified(|zones| {
-            let Some(current) = zones.get(zone) else { return false };
+            let Some(current) = zones.get(zone) else {
+                return false;
+            };
             if current.stream != stream {
                 return false;
             }

@@ -27,7 +27,10 @@ type Boxed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The zone that calls.
 fn zone_of(metadata: &MetadataMap) -> Result<String, Status> {
-    let zone = metadata.get("client-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let zone = metadata
+        .get("client-id")
+        .and_then(|id| id.to_str().ok())
+        .unwrap_or_default();
     if !portolan_model::validation::name(zone).is_empty() {
         return Err(Status::invalid_argument(
             "metadata client-id must be the name of the zone: lower-case letters, digits, - and .",
@@ -46,10 +49,18 @@ impl KdsSyncService for Server {
         request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::GlobalToZoneSyncStream>, Status> {
         let zone = zone_of(request.metadata())?;
-        self.shared.ensure_zone(&zone).await.map_err(|error| Status::unavailable(error.to_string()))?;
+        self.shared
+            .ensure_zone(&zone)
+            .await
+            .map_err(|error| Status::unavailable(error.to_string()))?;
         let (responses, receiver) = mpsc::channel(QUEUE);
         let span = info_span!("global to zone", zone);
-        let serve = sync::global_to_zone(Arc::clone(&self.shared), zone, request.into_inner(), responses);
+        let serve = sync::global_to_zone(
+            Arc::clone(&self.shared),
+            zone,
+            request.into_inner(),
+            responses,
+        );
         tokio::spawn(serve.instrument(span));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
@@ -59,10 +70,18 @@ impl KdsSyncService for Server {
         request: Request<Streaming<DeltaDiscoveryResponse>>,
     ) -> Result<Response<Self::ZoneToGlobalSyncStream>, Status> {
         let zone = zone_of(request.metadata())?;
-        self.shared.ensure_zone(&zone).await.map_err(|error| Status::unavailable(error.to_string()))?;
+        self.shared
+            .ensure_zone(&zone)
+            .await
+            .map_err(|error| Status::unavailable(error.to_string()))?;
         let (requests, receiver) = mpsc::channel(QUEUE);
         let span = info_span!("zone to global", zone);
-        let serve = sync::zone_to_global(Arc::clone(&self.shared), zone, request.into_inner(), requests);
+        let serve = sync::zone_to_global(
+            Arc::clone(&self.shared),
+            zone,
+            request.into_inner(),
+            requests,
+        );
         tokio::spawn(serve.instrument(span));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
@@ -104,8 +123,13 @@ impl GlobalKdsService for Server {
     ) -> Result<Response<ZoneHealthCheckResponse>, Status> {
         zone_of(request.metadata())?;
         let seconds = self.shared.config.health_check_interval.as_secs();
-        let interval = Duration { seconds: i64::try_from(seconds).unwrap_or(i64::MAX), nanos: 0 };
-        Ok(Response::new(ZoneHealthCheckResponse { interval: Some(interval) }))
+        let interval = Duration {
+            seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
+            nanos: 0,
+        };
+        Ok(Response::new(ZoneHealthCheckResponse {
+            interval: Some(interval),
+        }))
     }
 }
 

@@ -60,10 +60,15 @@ async fn send(
         while sender.peer().is_some()
             && let Some(response) = sender.next(&snapshot)
         {
-            responses.send(Ok(response)).await.map_err(|_| Status::cancelled("zone is gone"))?;
+            responses
+                .send(Ok(response))
+                .await
+                .map_err(|_| Status::cancelled("zone is gone"))?;
         }
         let acknowledged = sender.acknowledged();
-        shared.registry.update(zone, stream, |state| state.acknowledged_revision = acknowledged);
+        shared.registry.update(zone, stream, |state| {
+            state.acknowledged_revision = acknowledged
+        });
         tokio::select! {
             request = requests.message() => {
                 let Some(request) = request? else { return Ok(()) };
@@ -92,7 +97,9 @@ fn hear(
         debug!(?peer, "zone introduced itself");
         shared.registry.introduce(zone, stream, peer);
     }
-    shared.registry.update(zone, stream, |state| count(state, type_url, heard));
+    shared
+        .registry
+        .update(zone, stream, |state| count(state, type_url, heard));
 }
 
 fn count(state: &mut ZoneState, type_url: String, heard: Heard) {
@@ -144,11 +151,17 @@ async fn receive(
             response = responses.message() => response?,
             () = shared.cancel.cancelled() => return Err(Status::unavailable("the global stops")),
         };
-        let Some(response) = response else { return Ok(()) };
+        let Some(response) = response else {
+            return Ok(());
+        };
         let stored = shared.config.store.index().snapshot();
         let received = receiver.receive(response, &stored);
         if let Some(refusal) = &received.answer.error_detail {
-            warn!(kind = received.answer.type_url, reason = refusal.message, "resources refused");
+            warn!(
+                kind = received.answer.type_url,
+                reason = refusal.message,
+                "resources refused"
+            );
         }
         write(shared, received.batch).await?;
         requests.send(Ok(received.answer)).await.map_err(gone)?;
@@ -159,7 +172,10 @@ async fn receive(
 async fn write(shared: &Shared, batch: Batch) -> Result<(), Status> {
     loop {
         // What the zone sends is nobody else's to count: the global has no watermark of it.
-        let batch = Batch { watermark: None, ..batch.clone() };
+        let batch = Batch {
+            watermark: None,
+            ..batch.clone()
+        };
         match shared.config.store.commit(batch).await {
             Ok(_) => return Ok(()),
             Err(StoreError::Unavailable(reason) | StoreError::Unknown(reason)) => {

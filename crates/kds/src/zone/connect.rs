@@ -76,11 +76,16 @@ impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Io for T {}
 
 async fn dial(uri: &Uri, tls: Option<TlsConnector>) -> std::io::Result<TokioIo<Box<dyn Io>>> {
     let invalid = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidInput, what);
-    let host = uri.host().ok_or_else(|| invalid("no host"))?.trim_matches(['[', ']']);
+    let host = uri
+        .host()
+        .ok_or_else(|| invalid("no host"))?
+        .trim_matches(['[', ']']);
     let port = uri.port_u16().unwrap_or(5685);
     let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
-    let Some(tls) = tls else { return Ok(TokioIo::new(Box::new(stream))) };
+    let Some(tls) = tls else {
+        return Ok(TokioIo::new(Box::new(stream)));
+    };
     let name = ServerName::try_from(host.to_owned()).map_err(|_| invalid("no server name"))?;
     let stream = tls.connect(name, stream).await?;
     Ok(TokioIo::new(Box::new(stream)))

@@ -62,12 +62,17 @@ pub async fn run(config: ZoneConfig, cancel: CancellationToken) -> Result<(), Zo
             ended = session => ended,
             () = cancel.cancelled() => return Ok(()),
         };
-        let reason = ended.err().map_or_else(|| "it ended the stream".to_owned(), |e| e.to_string());
+        let reason = ended
+            .err()
+            .map_or_else(|| "it ended the stream".to_owned(), |e| e.to_string());
         if start.elapsed() > HEALTHY {
             delays = backoff();
             info!(global = url, reason, "lost the global; connecting again");
         } else {
-            warn!(global = url, reason, "cannot follow the global; trying again");
+            warn!(
+                global = url,
+                reason, "cannot follow the global; trying again"
+            );
         }
         let delay = delays.next().unwrap_or(HEALTHY);
         tokio::select! {

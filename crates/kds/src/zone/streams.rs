@@ -15,11 +15,7 @@ use portolan_proto::{
 use portolan_store::StoreError;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, WatchStream};
-use tonic::{
-    Code, Request, Status,
-    codec::CompressionEncoding,
-    transport::Channel,
-};
+use tonic::{Code, Request, Status, codec::CompressionEncoding, transport::Channel};
 use tracing::{debug, info, warn};
 
 use super::{
@@ -88,9 +84,15 @@ fn request<T>(config: &ZoneConfig, message: T) -> Result<Request<T>, Status> {
         .parse()
         .map_err(|_| Status::invalid_argument("the name of the zone cannot be sent"))?;
     metadata.insert("client-id", zone);
-    metadata.insert("kds-version", tonic::metadata::MetadataValue::from_static("v3"));
+    metadata.insert(
+        "kds-version",
+        tonic::metadata::MetadataValue::from_static("v3"),
+    );
     for feature in ["zone-ping-health", "hash-suffix"] {
-        metadata.append("features", tonic::metadata::MetadataValue::from_static(feature));
+        metadata.append(
+            "features",
+            tonic::metadata::MetadataValue::from_static(feature),
+        );
     }
     Ok(request)
 }
@@ -114,8 +116,10 @@ async fn from_global(config: &ZoneConfig, channel: Channel) -> Result<(), Status
         requests.send(subscription).await.map_err(gone)?;
     }
     let call = request(config, ReceiverStream::new(outgoing))?;
-    let mut responses =
-        sync_client(config, channel).global_to_zone_sync(call).await?.into_inner();
+    let mut responses = sync_client(config, channel)
+        .global_to_zone_sync(call)
+        .await?
+        .into_inner();
     let mut receiver = Receiver::new(From::Global);
     while let Some(response) = responses.message().await? {
         let answer = take(config, &mut receiver, response).await?;
@@ -131,7 +135,11 @@ async fn take(
 ) -> Result<DeltaDiscoveryRequest, Status> {
     let received = receiver.receive(response, &config.store.index().snapshot());
     if let Some(refusal) = &received.answer.error_detail {
-        warn!(kind = received.answer.type_url, reason = refusal.message, "resources refused");
+        warn!(
+            kind = received.answer.type_url,
+            reason = refusal.message,
+            "resources refused"
+        );
     }
     loop {
         match config.store.commit(received.batch.clone()).await {
@@ -153,8 +161,10 @@ async fn to_global(
 ) -> Result<(), Status> {
     let (responses, outgoing) = mpsc::channel::<DeltaDiscoveryResponse>(QUEUE);
     let call = request(config, ReceiverStream::new(outgoing))?;
-    let mut requests =
-        sync_client(config, channel).zone_to_global_sync(call).await?.into_inner();
+    let mut requests = sync_client(config, channel)
+        .zone_to_global_sync(call)
+        .await?
+        .into_inner();
     let mut sender = Sender::new(&config.zone, Arc::clone(encoder));
     let mut index = config.store.index().subscribe();
     loop {

@@ -41,7 +41,8 @@ pub(crate) fn tags(violations: &mut Violations, field: &str, tags: &Tags, any: b
 }
 
 fn is_tag_text(text: &str) -> bool {
-    text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/:".contains(c))
+    text.chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-._/:".contains(c))
 }
 
 /// Tags that must name their service.
@@ -56,7 +57,10 @@ pub(crate) fn tags_of_service(violations: &mut Violations, field: &str, given: &
 pub(crate) fn tags_without_service(violations: &mut Violations, field: &str, given: &Tags) {
     tags(violations, field, given, false);
     if given.contains_key(SERVICE) {
-        violations.add(key(field, SERVICE), format!("tag name must not be {SERVICE:?}"));
+        violations.add(
+            key(field, SERVICE),
+            format!("tag name must not be {SERVICE:?}"),
+        );
     }
 }
 
@@ -103,8 +107,15 @@ pub(crate) fn address(violations: &mut Violations, field: &str, address: &str) {
 pub(crate) fn regex(violations: &mut Violations, field: String, expression: &str) {
     if let Err(error) = regex::Regex::new(expression) {
         let reason = error.to_string();
-        let last = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        violations.add(field, format!("is not a regular expression that Envoy takes: {last}"));
+        let last = reason
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .trim_start_matches("error: ");
+        violations.add(
+            field,
+            format!("is not a regular expression that Envoy takes: {last}"),
+        );
     }
 }
 

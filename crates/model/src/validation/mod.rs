@@ -25,7 +25,10 @@ pub struct Violations(pub Vec<Violation>);
 impl Violations {
     /// Adds one.
     pub fn add(&mut self, field: impl Into<String>, reason: impl Into<String>) {
-        self.0.push(Violation { field: field.into(), reason: reason.into() });
+        self.0.push(Violation {
+            field: field.into(),
+            reason: reason.into(),
+        });
     }
 
     /// Whether nothing is wrong.
@@ -52,12 +55,17 @@ pub fn name(name: &str) -> Violations {
         return violations;
     }
     if name.len() > MAX_NAME {
-        violations.add("name", format!("value length must less or equal {MAX_NAME}"));
+        violations.add(
+            "name",
+            format!("value length must less or equal {MAX_NAME}"),
+        );
     }
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let ends = |byte: Option<&u8>| byte.is_some_and(|byte| inner(*byte));
     let bytes = name.as_bytes();
-    let allowed = bytes.iter().all(|byte| inner(*byte) || matches!(byte, b'-' | b'.'));
+    let allowed = bytes
+        .iter()
+        .all(|byte| inner(*byte) || matches!(byte, b'-' | b'.'));
     if !(allowed && ends(bytes.first()) && ends(bytes.last())) {
         violations.add(
             "name",

@@ -60,16 +60,29 @@ struct Outcome {
 /// Writes, and waits if it is to.
 pub(crate) async fn run(args: Args, client: &Client) -> Result<(), Failure> {
     let documents = documents::read(&args.files)?;
-    let resources: Vec<&Value> = documents.iter().map(|document| &document.resource).collect();
-    let path = if args.dry_run { "/_apply?dryRun=true" } else { "/_apply" };
+    let resources: Vec<&Value> = documents
+        .iter()
+        .map(|document| &document.resource)
+        .collect();
+    let path = if args.dry_run {
+        "/_apply?dryRun=true"
+    } else {
+        "/_apply"
+    };
     let answer = client.post(path, &json!({ "resources": resources })).await;
     let answer = answer.map_err(|failure| with_places(failure, &documents))?;
     let applied: Applied = answer.json().await.map_err(Failure::other)?;
     let remark = if args.dry_run { " (dry run)" } else { "" };
     for result in &applied.results {
-        let mesh =
-            if result.mesh.is_empty() { String::new() } else { format!("{}/", result.mesh) };
-        print(&format!("{} {mesh}{} {}{remark}", result.r#type, result.name, result.outcome));
+        let mesh = if result.mesh.is_empty() {
+            String::new()
+        } else {
+            format!("{}/", result.mesh)
+        };
+        print(&format!(
+            "{} {mesh}{} {}{remark}",
+            result.r#type, result.name, result.outcome
+        ));
     }
     if args.wait {
         wait::until_served(client, applied.revision, args.timeout).await?;
@@ -79,7 +92,9 @@ pub(crate) async fn run(args: Args, client: &Client) -> Result<(), Failure> {
 
 /// Says where a refused resource stands: the user has files, not positions in a request.
 fn with_places(failure: Failure, documents: &[Document]) -> Failure {
-    let Failure::Refused(mut text) = failure else { return failure };
+    let Failure::Refused(mut text) = failure else {
+        return failure;
+    };
     for (position, document) in documents.iter().enumerate().rev() {
         text = text.replace(&format!("resources[{position}]"), &document.place);
     }
@@ -92,7 +107,10 @@ mod tests {
 
     #[test]
     fn positions_become_places() {
-        let document = |place: &str| Document { place: place.to_owned(), resource: Value::Null };
+        let document = |place: &str| Document {
+            place: place.to_owned(),
+            resource: Value::Null,
+        };
         let documents = [document("a.yaml"), document("b.yaml (document 2)")];
         let refused = Failure::Refused("resources[1].conf: cannot be empty".to_owned());
         assert_eq!(

@@ -17,7 +17,10 @@ impl Client {
     /// For a server of the user's contexts.
     pub(crate) fn new(server: &Server) -> Result<Self, Failure> {
         let http = reqwest::Client::builder().build().map_err(Failure::other)?;
-        Ok(Self { http, server: server.clone() })
+        Ok(Self {
+            http,
+            server: server.clone(),
+        })
     }
 
     /// GET; the body as JSON.
@@ -71,7 +74,9 @@ impl Client {
             request = request.bearer_auth(token);
         }
         if let Some(body) = body {
-            request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+            request = request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body);
         }
         let answer = request.send().await.map_err(|error| Failure::Unreachable {
             url: url.clone(),

@@ -65,12 +65,22 @@ struct Contexts {
 /// The control plane that a command speaks to: the URL that was given, else the context.
 pub(crate) fn server(globals: &Globals) -> Result<Server, Failure> {
     if let Some(url) = &globals.url {
-        return Ok(Server { url: trimmed(url), token: None });
+        return Ok(Server {
+            url: trimmed(url),
+            token: None,
+        });
     }
     let contexts = load(globals)?;
     match globals.context.as_ref().or(contexts.current.as_ref()) {
-        None => Ok(Server { url: DEFAULT_URL.to_owned(), token: None }),
-        Some(name) => contexts.contexts.get(name).cloned().ok_or_else(|| unknown(name)),
+        None => Ok(Server {
+            url: DEFAULT_URL.to_owned(),
+            token: None,
+        }),
+        Some(name) => contexts
+            .contexts
+            .get(name)
+            .cloned()
+            .ok_or_else(|| unknown(name)),
     }
 }
 
@@ -88,7 +98,10 @@ pub(crate) fn run(command: Command, globals: &Globals) -> Result<(), Failure> {
             return Ok(());
         }
         Command::Add(args) => {
-            let server = Server { url: trimmed(&args.server), token: args.token };
+            let server = Server {
+                url: trimmed(&args.server),
+                token: args.token,
+            };
             contexts.contexts.insert(args.name.clone(), server);
             contexts.current.get_or_insert(args.name);
         }
@@ -108,7 +121,9 @@ fn trimmed(url: &str) -> String {
 }
 
 fn unknown(name: &str) -> Failure {
-    Failure::Other(format!("there is no context {name:?}: see `portolan context list`"))
+    Failure::Other(format!(
+        "there is no context {name:?}: see `portolan context list`"
+    ))
 }
 
 fn path(globals: &Globals) -> Result<PathBuf, Failure> {
@@ -128,7 +143,10 @@ fn load(globals: &Globals) -> Result<Contexts, Failure> {
         Ok(text) => serde_norway::from_str(&text)
             .map_err(|error| Failure::Other(format!("{}: {error}", path.display()))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Contexts::default()),
-        Err(error) => Err(Failure::Other(format!("cannot read {}: {error}", path.display()))),
+        Err(error) => Err(Failure::Other(format!(
+            "cannot read {}: {error}",
+            path.display()
+        ))),
     }
 }
 

@@ -38,9 +38,17 @@ pub(crate) async fn run(args: Args, client: &Client) -> Result<(), Failure> {
     for document in documents::read(&args.files)?.iter().rev() {
         let field = |field: &str| document.resource[field].as_str().unwrap_or_default();
         let kind = Kind::by_name(field("type")).ok_or_else(|| {
-            Failure::Refused(format!("{}: there is no kind {:?}", document.place, field("type")))
+            Failure::Refused(format!(
+                "{}: there is no kind {:?}",
+                document.place,
+                field("type")
+            ))
         })?;
-        let mesh = document.resource.get("mesh").and_then(Value::as_str).unwrap_or(&args.mesh);
+        let mesh = document
+            .resource
+            .get("mesh")
+            .and_then(Value::as_str)
+            .unwrap_or(&args.mesh);
         remove(client, kind, mesh, field("name")).await?;
     }
     Ok(())
@@ -50,7 +58,10 @@ pub(crate) async fn run(args: Args, client: &Client) -> Result<(), Failure> {
 pub(crate) fn kind(alias: &str) -> Result<Kind, Failure> {
     Kind::by_alias(alias).ok_or_else(|| {
         let known: Vec<_> = Kind::all().map(|kind| kind.plural).collect();
-        Failure::Refused(format!("there is no kind {alias:?}; there are: {}", known.join(", ")))
+        Failure::Refused(format!(
+            "there is no kind {alias:?}; there are: {}",
+            known.join(", ")
+        ))
     })
 }
 
@@ -63,7 +74,9 @@ pub(crate) fn collection(kind: Kind, mesh: &str) -> String {
 }
 
 async fn remove(client: &Client, kind: Kind, mesh: &str, name: &str) -> Result<(), Failure> {
-    client.delete(&format!("{}/{name}", collection(kind, mesh))).await?;
+    client
+        .delete(&format!("{}/{name}", collection(kind, mesh)))
+        .await?;
     print(&format!("{kind} {name} deleted"));
     Ok(())
 }

@@ -30,7 +30,9 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
         }
     }
     if documents.is_empty() {
-        return Err(Failure::Refused("no resources in what was given".to_owned()));
+        return Err(Failure::Refused(
+            "no resources in what was given".to_owned(),
+        ));
     }
     Ok(documents)
 }
@@ -75,11 +77,17 @@ fn split(file: &str, text: &str) -> Result<Vec<Document>, Failure> {
         }
     }
     let several = resources.len() > 1;
-    let documents = resources.into_iter().enumerate().map(|(position, resource)| {
-        let place =
-            if several { format!("{file} (document {})", position + 1) } else { file.to_owned() };
-        Document { place, resource }
-    });
+    let documents = resources
+        .into_iter()
+        .enumerate()
+        .map(|(position, resource)| {
+            let place = if several {
+                format!("{file} (document {})", position + 1)
+            } else {
+                file.to_owned()
+            };
+            Document { place, resource }
+        });
     Ok(documents.collect())
 }
 
@@ -94,12 +102,28 @@ mod tests {
     #[test]
     fn splits_yaml_and_json() {
         let documents = split("f", "type: A\n---\n# empty\n---\ntype: B\n").unwrap();
-        let expected = [("f (document 1)", json!({"type": "A"})), ("f (document 2)", json!({"type": "B"}))];
+        let expected = [
+            ("f (document 1)", json!({"type": "A"})),
+            ("f (document 2)", json!({"type": "B"})),
+        ];
         for (document, (place, resource)) in documents.iter().zip(expected) {
-            assert_eq!((document.place.as_str(), &document.resource), (place, &resource));
+            assert_eq!(
+                (document.place.as_str(), &document.resource),
+                (place, &resource)
+            );
         }
-        assert_eq!(split("f", r#"[{"type": "A"}, {"type": "B"}]"#).unwrap().len(), 2);
+        assert_eq!(
+            split("f", r#"[{"type": "A"}, {"type": "B"}]"#)
+                .unwrap()
+                .len(),
+            2
+        );
         assert_eq!(split("f", r#"{"type": "A"}"#).unwrap()[0].place, "f");
-        assert!(split("f", "a: [").unwrap_err().to_string().contains("document 1"));
+        assert!(
+            split("f", "a: [")
+                .unwrap_err()
+                .to_string()
+                .contains("document 1")
+        );
     }
 }

@@ -41,22 +41,36 @@ impl Failure {
     /// From an error answer of the REST API: what is wrong, a line for each field.
     pub(crate) fn from_answer(status: u16, body: &str) -> Self {
         let Ok(problem) = serde_json::from_str::<Value>(body) else {
-            return Self::refused(status, format!("the control plane answered {status}: {body}"));
+            return Self::refused(
+                status,
+                format!("the control plane answered {status}: {body}"),
+            );
         };
         let text = |field: &str| problem[field].as_str().unwrap_or_default();
         let mut lines = vec![format!("{}: {}", text("title"), text("detail"))];
-        for parameter in problem["invalid_parameters"].as_array().into_iter().flatten() {
+        for parameter in problem["invalid_parameters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
             let of = |field: &str| parameter[field].as_str().unwrap_or_default();
             let resource = of("resource");
-            let resource =
-                if resource.is_empty() { String::new() } else { format!("{resource}: ") };
+            let resource = if resource.is_empty() {
+                String::new()
+            } else {
+                format!("{resource}: ")
+            };
             lines.push(format!("  {resource}{}: {}", of("field"), of("reason")));
         }
         Self::refused(status, lines.join("\n"))
     }
 
     fn refused(status: u16, text: String) -> Self {
-        if (400..500).contains(&status) { Self::Refused(text) } else { Self::Other(text) }
+        if (400..500).contains(&status) {
+            Self::Refused(text)
+        } else {
+            Self::Other(text)
+        }
     }
 
     /// Tells the user, and gives the exit code.

@@ -65,7 +65,12 @@ pub(crate) async fn run(args: Args, client: &Client) -> Result<(), Failure> {
     if args.watch {
         return watch(client, &path, args.output).await;
     }
-    show(kind, all(client, kind, &path, args.output).await?, args.output, false)
+    show(
+        kind,
+        all(client, kind, &path, args.output).await?,
+        args.output,
+        false,
+    )
 }
 
 /// Every page. Tables of what has an insight show it too.
@@ -76,11 +81,17 @@ async fn all(
     output: Output,
 ) -> Result<Vec<Value>, Failure> {
     let with_insight = matches!(output, Output::Table | Output::Wide) && has_insight(kind);
-    let path = if with_insight { format!("{path}/_overview") } else { path.to_owned() };
+    let path = if with_insight {
+        format!("{path}/_overview")
+    } else {
+        path.to_owned()
+    };
     let mut items = Vec::new();
     loop {
         let offset = items.len();
-        let page = client.get(&format!("{path}?size={PAGE}&offset={offset}")).await?;
+        let page = client
+            .get(&format!("{path}?size={PAGE}&offset={offset}"))
+            .await?;
         items.extend(page["items"].as_array().into_iter().flatten().cloned());
         if page["next"].is_null() || items.len() == offset {
             return Ok(items);
@@ -128,9 +139,7 @@ fn show(kind: Kind, items: Vec<Value>, output: Output, single: bool) -> Result<(
     };
     let text = match output {
         Output::Json => serde_json::to_string_pretty(&value(items)).map_err(Failure::other)?,
-        Output::Yaml if single => {
-            serde_norway::to_string(&value(items)).map_err(Failure::other)?
-        }
+        Output::Yaml if single => serde_norway::to_string(&value(items)).map_err(Failure::other)?,
         // Documents, so that what comes out can be applied again.
         Output::Yaml => {
             let documents: Result<Vec<_>, _> = items.iter().map(serde_norway::to_string).collect();
@@ -170,12 +179,20 @@ fn rows(kind: Kind, items: &[Value], wide: bool) -> String {
         if kind.scope == Scope::Mesh {
             row.push(text(&item["mesh"]));
         }
-        row.push(if shown.is_empty() { text(&item["name"]) } else { shown });
+        row.push(if shown.is_empty() {
+            text(&item["name"])
+        } else {
+            shown
+        });
         row.extend(own_columns(kind, item));
         row.push(age(text(&item["creationTime"]).parse().ok(), now));
         if wide {
             let zone = label(labels::ZONE);
-            row.push(if zone.is_empty() { label(labels::ORIGIN) } else { zone });
+            row.push(if zone.is_empty() {
+                label(labels::ORIGIN)
+            } else {
+                zone
+            });
             row.push(age(text(&item["modificationTime"]).parse().ok(), now));
         }
         row
@@ -191,16 +208,30 @@ fn own_columns(kind: Kind, item: &Value) -> Vec<String> {
             vec![
                 status(&item["dataplaneInsight"]).to_owned(),
                 tags(networking),
-                networking["address"].as_str().unwrap_or_default().to_owned(),
+                networking["address"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
             ]
         }
         "Zone" => vec![status(&item["zoneInsight"]).to_owned()],
         "MeshGateway" => {
             let listener = |listener: &Value| {
                 let text = |field: &str| listener[field].as_str().unwrap_or("*").to_owned();
-                format!("{}:{}:{}", text("protocol"), text("hostname"), listener["port"])
+                format!(
+                    "{}:{}:{}",
+                    text("protocol"),
+                    text("hostname"),
+                    listener["port"]
+                )
             };
-            vec![list(&item["conf"]["listeners"]).iter().map(listener).collect::<Vec<_>>().join(" ")]
+            vec![
+                list(&item["conf"]["listeners"])
+                    .iter()
+                    .map(listener)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            ]
         }
         "MeshGatewayRoute" => {
             let conf = &item["conf"];
@@ -215,7 +246,9 @@ fn own_columns(kind: Kind, item: &Value) -> Vec<String> {
 
 /// Online is who has connected and not disconnected since.
 fn status(insight: &Value) -> &'static str {
-    let last = insight["subscriptions"].as_array().and_then(|all| all.last());
+    let last = insight["subscriptions"]
+        .as_array()
+        .and_then(|all| all.last());
     let online = last.is_some_and(|subscription| {
         !subscription["connectTime"].is_null() && subscription["disconnectTime"].is_null()
     });
@@ -225,7 +258,9 @@ fn status(insight: &Value) -> &'static str {
 /// All tags of a Dataplane once, as `NAME=VALUE`.
 fn tags(networking: &Value) -> String {
     let inbounds = networking["inbound"].as_array().into_iter().flatten();
-    let sets = inbounds.map(|inbound| &inbound["tags"]).chain([&networking["gateway"]["tags"]]);
+    let sets = inbounds
+        .map(|inbound| &inbound["tags"])
+        .chain([&networking["gateway"]["tags"]]);
     let tags: BTreeSet<_> = sets
         .filter_map(Value::as_object)
         .flatten()

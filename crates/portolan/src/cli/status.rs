@@ -51,8 +51,20 @@ fn tables(status: &Status, now: Timestamp) -> String {
     if status.zones.is_empty() {
         return format!("revision {}; no zone has connected yet", status.revision);
     }
-    let zones = status.zones.iter().map(|zone| zone_row(zone, status.revision, now)).collect();
-    let headings = ["ZONE", "STATUS", "SINCE", "REVISION", "LAG", "INSTANCES", "LAST ERROR"];
+    let zones = status
+        .zones
+        .iter()
+        .map(|zone| zone_row(zone, status.revision, now))
+        .collect();
+    let headings = [
+        "ZONE",
+        "STATUS",
+        "SINCE",
+        "REVISION",
+        "LAG",
+        "INSTANCES",
+        "LAST ERROR",
+    ];
     let mut text = table::render(&headings, zones);
     let instances: Vec<_> = status
         .zones
@@ -61,7 +73,15 @@ fn tables(status: &Status, now: Timestamp) -> String {
         .map(|(zone, instance)| instance_row(zone, instance, status.revision))
         .collect();
     if !instances.is_empty() {
-        let headings = ["ZONE", "MESH", "GATEWAY", "INSTANCE", "REVISION", "LAG", "LAST ERROR"];
+        let headings = [
+            "ZONE",
+            "MESH",
+            "GATEWAY",
+            "INSTANCE",
+            "REVISION",
+            "LAG",
+            "LAST ERROR",
+        ];
         text += "\n\n";
         text += &table::render(&headings, instances);
     }
@@ -74,7 +94,9 @@ fn zone_row(zone: &Zone, newest: Revision, now: Timestamp) -> Vec<String> {
         if zone.online { "Online" } else { "Offline" }.to_owned(),
         age(zone.since, now),
         zone.acknowledged_revision.to_string(),
-        newest.saturating_sub(zone.acknowledged_revision).to_string(),
+        newest
+            .saturating_sub(zone.acknowledged_revision)
+            .to_string(),
         zone.instances.len().to_string(),
         zone.last_error.clone().unwrap_or_default(),
     ]
@@ -88,6 +110,10 @@ fn instance_row(zone: &Zone, instance: &Instance, newest: Revision) -> Vec<Strin
         instance.name.clone(),
         instance.served_revision.to_string(),
         newest.saturating_sub(instance.served_revision).to_string(),
-        instance.refused.as_ref().map(|refused| refused.message.clone()).unwrap_or_default(),
+        instance
+            .refused
+            .as_ref()
+            .map(|refused| refused.message.clone())
+            .unwrap_or_default(),
     ]
 }

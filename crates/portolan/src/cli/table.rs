@@ -20,7 +20,10 @@ mod tests {
 
     #[test]
     fn columns_stand_below_one_another() {
-        let rows = vec![vec!["default".to_owned(), "a".to_owned()], vec!["m".to_owned(), "b".to_owned()]];
+        let rows = vec![
+            vec!["default".to_owned(), "a".to_owned()],
+            vec!["m".to_owned(), "b".to_owned()],
+        ];
         let text = render(&["MESH", "NAME"], rows);
         assert_eq!(text, "MESH      NAME\ndefault   a\nm         b");
     }

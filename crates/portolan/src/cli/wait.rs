@@ -44,7 +44,9 @@ impl Progress {
         match (self.has_it, self.instances) {
             (false, _) => "waiting for the zone".to_owned(),
             (true, 0) => "has it; no gateway runs there".to_owned(),
-            (true, instances) => format!("{} of {instances} gateway instances serve it", self.serving),
+            (true, instances) => {
+                format!("{} of {instances} gateway instances serve it", self.serving)
+            }
         }
     }
 }
@@ -54,8 +56,10 @@ fn judge(status: &Status, revision: Revision) -> Result<(bool, Vec<Progress>), F
     let online = || status.zones.iter().filter(|zone| zone.online);
     for zone in online() {
         for instance in &zone.instances {
-            if let Some(refused) =
-                instance.refused.as_ref().filter(|refused| refused.revision >= revision)
+            if let Some(refused) = instance
+                .refused
+                .as_ref()
+                .filter(|refused| refused.revision >= revision)
             {
                 let kind = refused.type_url.rsplit('.').next().unwrap_or_default();
                 return Err(Failure::InstanceRefused(format!(
@@ -88,7 +92,9 @@ pub(crate) async fn until_served(
                 return Ok(());
             }
         }
-        Err(Failure::Other("the control plane ended the stream of its status".to_owned()))
+        Err(Failure::Other(
+            "the control plane ended the stream of its status".to_owned(),
+        ))
     };
     match tokio::time::timeout(limit, follow).await {
         Ok(ended) => {
@@ -119,8 +125,13 @@ struct Lines {
 
 impl Lines {
     fn new() -> Self {
-        let bars = std::io::stdout().is_terminal().then(|| (MultiProgress::new(), BTreeMap::new()));
-        Self { bars, printed: Vec::new() }
+        let bars = std::io::stdout()
+            .is_terminal()
+            .then(|| (MultiProgress::new(), BTreeMap::new()));
+        Self {
+            bars,
+            printed: Vec::new(),
+        }
     }
 
     fn show(&mut self, progress: &[Progress], elapsed: Duration) {
@@ -134,7 +145,9 @@ impl Lines {
                 zone.text()
             };
             if let Some((all, bars)) = &mut self.bars {
-                let bar = bars.entry(name.clone()).or_insert_with(|| all.add(spinner(name)));
+                let bar = bars
+                    .entry(name.clone())
+                    .or_insert_with(|| all.add(spinner(name)));
                 if done && !bar.is_finished() {
                     bar.finish_with_message(text);
                 } else if !done {
@@ -180,7 +193,10 @@ mod tests {
 
     #[test]
     fn all_instances_of_all_online_zones_must_serve() {
-        let offline = Zone { online: false, ..zone("z", 0, &[0]) };
+        let offline = Zone {
+            online: false,
+            ..zone("z", 0, &[0])
+        };
         let cases = [
             (vec![], true),
             (vec![zone("a", 7, &[])], true),
@@ -191,18 +207,32 @@ mod tests {
         ];
         for (zones, expected) in cases {
             let status = Status { revision: 9, zones };
-            assert_eq!(judge(&status, 7).map(|(done, _)| done).ok(), Some(expected), "{status:?}");
+            assert_eq!(
+                judge(&status, 7).map(|(done, _)| done).ok(),
+                Some(expected),
+                "{status:?}"
+            );
         }
     }
 
     #[test]
     fn a_refusal_of_this_revision_or_later_ends_the_wait() {
         let mut refusing = zone("a", 7, &[5]);
-        let refused = |revision| Refused { revision, message: "no".to_owned(), ..Refused::default() };
+        let refused = |revision| Refused {
+            revision,
+            message: "no".to_owned(),
+            ..Refused::default()
+        };
         refusing.instances[0].refused = Some(refused(6));
-        let status = |zone: &Zone| Status { revision: 9, zones: vec![zone.clone()] };
+        let status = |zone: &Zone| Status {
+            revision: 9,
+            zones: vec![zone.clone()],
+        };
         assert!(judge(&status(&refusing), 7).is_ok());
         refusing.instances[0].refused = Some(refused(7));
-        assert!(matches!(judge(&status(&refusing), 7), Err(Failure::InstanceRefused(_))));
+        assert!(matches!(
+            judge(&status(&refusing), 7),
+            Err(Failure::InstanceRefused(_))
+        ));
     }
 }

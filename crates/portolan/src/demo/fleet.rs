@@ -46,8 +46,17 @@ impl Fleet {
         let binary = std::env::current_exe().context("cannot find this program's file")?;
         let sandbox = Sandbox::new(binary)?.with_envoy(envoy);
         let (postgres, store) = store(with_postgres, say).await?;
-        let global = sandbox.global(&GlobalOptions { store, ..GlobalOptions::default() }).await?;
-        say.done(&format!("global      REST {}  KDS {}", global.http.base(), global.kds));
+        let global = sandbox
+            .global(&GlobalOptions {
+                store,
+                ..GlobalOptions::default()
+            })
+            .await?;
+        say.done(&format!(
+            "global      REST {}  KDS {}",
+            global.http.base(),
+            global.kds
+        ));
         let mut sites: Vec<Site> = Vec::new();
         for number in 1..=2_u8 {
             // Nobody listens on the address of the zone before yet.
@@ -56,12 +65,22 @@ impl Fleet {
         }
         global.instances_connected(sites.len() * INSTANCES).await?;
         say.done("both zones and all gateway instances are connected");
-        Ok(Self { sandbox, global, sites, postgres })
+        Ok(Self {
+            sandbox,
+            global,
+            sites,
+            postgres,
+        })
     }
 
     /// Starts one more instance in a zone.
     pub(crate) async fn add_gateway(&mut self, site: usize) -> anyhow::Result<()> {
-        let Site { zone, address, gateways, .. } = &mut self.sites[site];
+        let Site {
+            zone,
+            address,
+            gateways,
+            ..
+        } = &mut self.sites[site];
         let gateway = start_gateway(&self.sandbox, zone, *address, gateways.len() + 1).await?;
         gateways.push(gateway);
         Ok(())
@@ -72,16 +91,20 @@ impl Fleet {
         let kept = std::env::temp_dir().join(format!("portolan-demo-logs-{}", std::process::id()));
         let copied = std::fs::create_dir_all(&kept).and_then(|()| self.copy_logs(&kept));
         if copied.is_ok() {
-            say.detail(&format!("the logs of all processes are in {}", kept.display()));
+            say.detail(&format!(
+                "the logs of all processes are in {}",
+                kept.display()
+            ));
         }
     }
 
     fn copy_logs(&self, kept: &std::path::Path) -> std::io::Result<()> {
         for entry in std::fs::read_dir(self.sandbox.folder())? {
             let path = entry?.path();
-            if let (Some("log"), Some(name)) =
-                (path.extension().and_then(|extension| extension.to_str()), path.file_name())
-            {
+            if let (Some("log"), Some(name)) = (
+                path.extension().and_then(|extension| extension.to_str()),
+                path.file_name(),
+            ) {
                 std::fs::copy(&path, kept.join(name))?;
             }
         }
@@ -127,7 +150,11 @@ async fn store(
 async fn install_envoy(say: &Say) -> anyhow::Result<PathBuf> {
     let source = Source::from_environment(None, None);
     let envoy = envoy::find_or_install(&source, &|step| say.detail(&step.to_string())).await?;
-    say.done(&format!("Envoy {}  {}", envoy.version.number, envoy.path.display()));
+    say.done(&format!(
+        "Envoy {}  {}",
+        envoy.version.number,
+        envoy.path.display()
+    ));
     Ok(envoy.path)
 }
 
@@ -140,13 +167,16 @@ async fn start_site(
 ) -> anyhow::Result<Site> {
     let name = format!("zone-{number}");
     let address = loopback_with_free_port(first, PORT)?;
-    let zone = sandbox.zone(&name, &[global], &ZoneOptions::default()).await?;
+    let zone = sandbox
+        .zone(&name, &[global], &ZoneOptions::default())
+        .await?;
     global.zones_online(&[&name]).await?;
     let mut services = Vec::new();
     for service in SERVICES {
         let instance = format!("{service}-{number}");
         let echo = sandbox.echo(&instance, service).await?;
-        zone.register("default", &instance, service, echo.address).await?;
+        zone.register("default", &instance, service, echo.address)
+            .await?;
         services.push(echo);
     }
     let mut gateways = Vec::new();
@@ -158,7 +188,12 @@ async fn start_site(
         zone.http.base(),
         SERVICES.join(" and "),
     ));
-    Ok(Site { zone, address, gateways, services })
+    Ok(Site {
+        zone,
+        address,
+        gateways,
+        services,
+    })
 }
 
 /// N of `127.0.N.1`.

@@ -20,7 +20,9 @@ impl Say {
     /// For standard output.
     pub(crate) fn new() -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { colour: std::io::stdout().is_terminal() && !plain }
+        Self {
+            colour: std::io::stdout().is_terminal() && !plain,
+        }
     }
 
     /// The heading of a step.
@@ -35,7 +37,11 @@ impl Say {
 
     /// A command as the user would type it.
     pub(crate) fn command(&self, command: &str) {
-        self.line(&format!("  {} {}", self.paint(CYAN, "$"), self.paint(BOLD, command)));
+        self.line(&format!(
+            "  {} {}",
+            self.paint(CYAN, "$"),
+            self.paint(BOLD, command)
+        ));
     }
 
     /// What a command printed, or a remark.
@@ -56,7 +62,11 @@ impl Say {
     }
 
     fn paint(&self, code: &str, text: impl Display) -> String {
-        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
+        if self.colour {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_string()
+        }
     }
 
     fn line(&self, line: &str) {

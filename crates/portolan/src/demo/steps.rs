@@ -28,7 +28,11 @@ pub(crate) async fn write_once(fleet: &Fleet, say: &Say) -> anyhow::Result<()> {
         .await?;
     say.detail(&String::from_utf8_lossy(&applied.stdout));
     say.detail(&String::from_utf8_lossy(&applied.stderr));
-    ensure!(applied.status.success(), "`portolan apply` ended with {}", applied.status);
+    ensure!(
+        applied.status.success(),
+        "`portolan apply` ended with {}",
+        applied.status
+    );
     say.done("every gateway instance in both zones serves it");
     Ok(())
 }
@@ -62,7 +66,10 @@ pub(crate) async fn change_a_route(fleet: &Fleet, say: &Say) -> anyhow::Result<(
         let (one, two) = tokio::try_join!(one, two)?;
         for (site, took) in fleet.sites.iter().zip([one, two]) {
             let took = took.as_secs_f64() * 1000.0;
-            say.row(&site.zone.name, &format!("/api {remark} to {service} after {took:.1} ms"));
+            say.row(
+                &site.zone.name,
+                &format!("/api {remark} to {service} after {took:.1} ms"),
+            );
         }
         ensure!(answered.elapsed() < LIMIT, "the change took too long");
     }
@@ -85,9 +92,16 @@ pub(crate) async fn lose_the_global(fleet: &mut Fleet, say: &Say) -> anyhow::Res
     let address = fleet.sites[0].address;
     traffic::until_answered_by(&client, address, "/api", "api", LIMIT).await?;
     say.done("zone-1's gateways answer without any control plane");
-    fleet.sites[0].zone.start().await.context("zone-1 did not start from its disk")?;
+    fleet.sites[0]
+        .zone
+        .start()
+        .await
+        .context("zone-1 did not start from its disk")?;
     fleet.add_gateway(0).await?;
-    let newest = fleet.sites[0].gateways.last_mut().context("no gateway was added")?;
+    let newest = fleet.sites[0]
+        .gateways
+        .last_mut()
+        .context("no gateway was added")?;
     newest.listening(PORT).await?;
     traffic::until_answered_by(&client, address, "/api", "api", LIMIT).await?;
     say.done("a third gateway instance started in zone-1 from what its disk holds");
@@ -101,9 +115,16 @@ pub(crate) async fn lose_the_global(fleet: &mut Fleet, say: &Say) -> anyhow::Res
 pub(crate) fn invite(fleet: &Fleet, say: &Say) {
     say.step("Everything stays up. Try, in another terminal:");
     say.command(&format!("export PORTOLAN_URL={}", fleet.global.http.base()));
-    for command in ["portolan status", "portolan get meshgatewayroutes", "portolan get dataplanes"] {
+    for command in [
+        "portolan status",
+        "portolan get meshgatewayroutes",
+        "portolan get dataplanes",
+    ] {
         say.command(command);
     }
-    say.command(&format!("curl -H 'Host: {HOST}' http://{}:{PORT}/api", fleet.sites[0].address));
+    say.command(&format!(
+        "curl -H 'Host: {HOST}' http://{}:{PORT}/api",
+        fleet.sites[0].address
+    ));
     say.detail("Ctrl-C stops it all.");
 }

@@ -27,7 +27,10 @@ pub(crate) async fn ask(
     let url = format!("http://{zone}:{PORT}{path}");
     let answer = client.get(&url).header("host", HOST).send().await?;
     let status = answer.status();
-    let service = answer.headers().get("x-echo-service").and_then(|name| name.to_str().ok());
+    let service = answer
+        .headers()
+        .get("x-echo-service")
+        .and_then(|name| name.to_str().ok());
     Ok(service.map(str::to_owned).ok_or(status.as_u16()))
 }
 

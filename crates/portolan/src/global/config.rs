@@ -1,9 +1,6 @@
 //! Flags and environment of `portolan global`.
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-};
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args as ClapArgs;
 
@@ -16,15 +13,30 @@ use crate::server::{storage, tls::TlsFiles};
   portolan global --store postgres://portolan:secret@db/portolan --kds-name global.example.com")]
 pub(crate) struct Args {
     /// Where the REST API listens. It is plain HTTP: keep it on loopback, or put TLS before it
-    #[arg(long, env = "PORTOLAN_API_BIND", default_value = "127.0.0.1:5681", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "PORTOLAN_API_BIND",
+        default_value = "127.0.0.1:5681",
+        value_name = "ADDR"
+    )]
     pub(crate) api_bind: SocketAddr,
 
     /// Where zones connect (KDS over TLS)
-    #[arg(long, env = "PORTOLAN_KDS_BIND", default_value = "0.0.0.0:5685", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "PORTOLAN_KDS_BIND",
+        default_value = "0.0.0.0:5685",
+        value_name = "ADDR"
+    )]
     pub(crate) kds_bind: SocketAddr,
 
     /// `postgres://…`, or the path of an SQLite file [default: portolan.db in the data folder]
-    #[arg(long, env = "PORTOLAN_STORE", hide_env_values = true, value_name = "URL")]
+    #[arg(
+        long,
+        env = "PORTOLAN_STORE",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     pub(crate) store: Option<String>,
 
     /// Folder for the CA, the certificate and the SQLite file [default: the user's data folder]
@@ -48,6 +60,8 @@ pub(crate) struct Args {
 impl Args {
     /// The folder that everything durable but Postgres lives in.
     pub(crate) fn data_dir(&self) -> PathBuf {
-        self.data_dir.clone().unwrap_or_else(|| storage::default_data_dir("global"))
+        self.data_dir
+            .clone()
+            .unwrap_or_else(|| storage::default_data_dir("global"))
     }
 }

@@ -72,7 +72,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         revision = store.index().snapshot().revision(),
         "global is ready"
     );
-    tasks.spawn("REST API", listen::serve(api_listener, router, None, cancel.clone()));
+    tasks.spawn(
+        "REST API",
+        listen::serve(api_listener, router, None, cancel.clone()),
+    );
     tasks.spawn(
         "KDS",
         listen::serve(
@@ -91,8 +94,19 @@ async fn create_default_mesh(store: &dyn Store) -> anyhow::Result<()> {
         return Ok(());
     }
     let spec = kinds::MESH.spec_from_json(serde_json::json!({}))?;
-    let write = Write::Put { key: mesh, labels: Default::default(), spec, expect: Expect::Absent };
-    match store.commit(Batch { writes: vec![write], ..Batch::default() }).await {
+    let write = Write::Put {
+        key: mesh,
+        labels: Default::default(),
+        spec,
+        expect: Expect::Absent,
+    };
+    match store
+        .commit(Batch {
+            writes: vec![write],
+            ..Batch::default()
+        })
+        .await
+    {
         // Another replica was faster.
         Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
         Err(error) => Err(error).context("cannot create the default mesh"),

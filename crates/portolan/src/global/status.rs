@@ -10,10 +10,7 @@ use portolan_api::status::{Instance, Refused, Status, Zone};
 use portolan_kds::global::{ZoneState, Zones};
 use portolan_model::{Kind, Resource, ResourceKey, Revision, kinds, labels};
 use portolan_proto::{
-    mesh::DataplaneInsight,
-    status::InstanceStatus,
-    system::ZoneInsight,
-    well_known,
+    mesh::DataplaneInsight, status::InstanceStatus, system::ZoneInsight, well_known,
 };
 use portolan_store::{Index, Snapshot};
 use tokio::sync::watch;
@@ -46,11 +43,7 @@ pub(crate) async fn follow(
 }
 
 /// Every zone of the store: as it reports here, else as its insight tells.
-fn combine(
-    instance_id: &str,
-    stored: &Snapshot,
-    here: &Zones,
-) -> Status {
+fn combine(instance_id: &str, stored: &Snapshot, here: &Zones) -> Status {
     let zones = stored
         .list(kinds::ZONE, None)
         .map(|zone| match here.get(&*zone.key.name) {
@@ -59,7 +52,10 @@ fn combine(
         })
         .map(|zone| up_to_date(stored, zone))
         .collect();
-    Status { revision: stored.revision(), zones }
+    Status {
+        revision: stored.revision(),
+        zones,
+    }
 }
 
 /// Who has the last change that concerns zones has everything: later revisions say nothing to it.
@@ -69,7 +65,13 @@ fn up_to_date(stored: &Snapshot, mut zone: Zone) -> Zone {
         .map(|kind| stored.last_change(kind))
         .max()
         .unwrap_or_default();
-    let newest = |reached: Revision| if reached >= last { stored.revision() } else { reached };
+    let newest = |reached: Revision| {
+        if reached >= last {
+            stored.revision()
+        } else {
+            reached
+        }
+    };
     zone.acknowledged_revision = newest(zone.acknowledged_revision);
     for instance in &mut zone.instances {
         instance.served_revision = newest(instance.served_revision);
@@ -107,15 +109,20 @@ fn reported_instance(instance: &InstanceStatus) -> Instance {
 /// From the insights, for a zone that is not connected to this replica.
 fn recorded(instance_id: &str, stored: &Snapshot, name: &str) -> Zone {
     let key = ResourceKey::global(kinds::ZONE_INSIGHT, name);
-    let insight: ZoneInsight =
-        stored.get(&key).and_then(|insight| insight.spec_as().ok()).unwrap_or_default();
+    let insight: ZoneInsight = stored
+        .get(&key)
+        .and_then(|insight| insight.spec_as().ok())
+        .unwrap_or_default();
     let subscription = insight.subscriptions.last().cloned().unwrap_or_default();
     // This replica knows better of its own connections: an insight of its own is only not closed yet.
     let online = subscription.connect_time.is_some()
         && subscription.disconnect_time.is_none()
         && subscription.global_instance_id != instance_id;
     let since = subscription.disconnect_time.or(subscription.connect_time);
-    let version = subscription.version.and_then(|version| version.kuma_cp).unwrap_or_default();
+    let version = subscription
+        .version
+        .and_then(|version| version.kuma_cp)
+        .unwrap_or_default();
     Zone {
         name: name.to_owned(),
         online,
@@ -123,13 +130,20 @@ fn recorded(instance_id: &str, stored: &Snapshot, name: &str) -> Zone {
         acknowledged_revision: insight.acknowledged_revision,
         version: version.version,
         last_error: Some(insight.last_error).filter(|error| !error.is_empty()),
-        instances: if online { recorded_instances(stored, name) } else { Vec::new() },
+        instances: if online {
+            recorded_instances(stored, name)
+        } else {
+            Vec::new()
+        },
     }
 }
 
 fn recorded_instances(stored: &Snapshot, zone: &str) -> Vec<Instance> {
     let of_zone = |insight: &&Arc<Resource>| {
-        insight.labels.get(labels::ZONE).is_some_and(|label| label == zone)
+        insight
+            .labels
+            .get(labels::ZONE)
+            .is_some_and(|label| label == zone)
     };
     stored
         .list(kinds::DATAPLANE_INSIGHT, None)
@@ -138,7 +152,7 @@ fn recorded_instances(stored: &Snapshot, zone: &str) -> Vec<Instance> {
             let insight: DataplaneInsight = resource.spec_as().ok()?;
             let open = insight.subscriptions.last()?.disconnect_time.is_none();
             let served = insight.served.filter(|_| open)?;
-            let refused = (!served.refused_type.is_empty()).then(|| Refused {
+            let refused = (!served.refused_type.is_empty()).then_some(Refused {
                 type_url: served.refused_type,
                 message: served.refused_message,
                 revision: served.refused_revision,

@@ -27,8 +27,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// Binds, so that a taken port is reported before anything else starts. Port 0 takes a free one.
 pub(crate) fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address)
-        .with_context(|| format!("cannot listen on {address} for {what}: choose another address"))?;
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!("cannot listen on {address} for {what}: choose another address")
+    })?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

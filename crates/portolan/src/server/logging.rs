@@ -24,11 +24,15 @@ pub(crate) fn start(level: &str, format: LogFormat) {
     match format {
         LogFormat::Text => registry
             .with(
-                fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()),
+                fmt::layer()
+                    .with_writer(std::io::stderr)
+                    .with_ansi(std::io::stderr().is_terminal()),
             )
             .init(),
         LogFormat::Json => {
-            registry.with(fmt::layer().json().with_writer(std::io::stderr)).init();
+            registry
+                .with(fmt::layer().json().with_writer(std::io::stderr))
+                .init();
         }
     }
 }

@@ -16,7 +16,10 @@ pub(crate) struct Tasks {
 impl Tasks {
     /// No task yet; all are told to end by `cancel`.
     pub(crate) fn new(cancel: CancellationToken) -> Self {
-        Self { cancel, set: JoinSet::new() }
+        Self {
+            cancel,
+            set: JoinSet::new(),
+        }
     }
 
     /// Starts a task under a name that appears in messages.
@@ -32,8 +35,8 @@ impl Tasks {
     /// # Errors
     /// The error of the first task that failed, or the name of one that ended too early.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
-        let mut terminate = unix::signal(unix::SignalKind::terminate())
-            .context("cannot listen for SIGTERM")?;
+        let mut terminate =
+            unix::signal(unix::SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let outcome = tokio::select! {
             _ = tokio::signal::ctrl_c() => Ok(()),
             _ = terminate.recv() => Ok(()),

@@ -41,7 +41,11 @@ pub(crate) fn server_certificate(
         }
         _ => bail!("--tls-cert and --tls-key go together: give both or none"),
     };
-    Ok(Arc::new(tls::server_config(&certificate, &key, &PROTOCOLS)?))
+    Ok(Arc::new(tls::server_config(
+        &certificate,
+        &key,
+        &PROTOCOLS,
+    )?))
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

@@ -37,7 +37,9 @@ pub(crate) fn settings(args: &Args, data_dir: &Path) -> anyhow::Result<Settings>
 
 /// The route.
 pub(crate) fn router(settings: Settings) -> Router {
-    Router::new().route("/bootstrap", post(answer)).with_state(Arc::new(settings))
+    Router::new()
+        .route("/bootstrap", post(answer))
+        .with_state(Arc::new(settings))
 }
 
 async fn answer(
@@ -47,8 +49,14 @@ async fn answer(
     Json(request): Json<Request>,
 ) -> Response {
     // HTTP/2 has the authority in place of the header.
-    let header = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = uri.authority().map(Authority::as_str).or(header).unwrap_or_default();
+    let header = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let host = uri
+        .authority()
+        .map(Authority::as_str)
+        .or(header)
+        .unwrap_or_default();
     match bootstrap::render(&request, &settings, host) {
         Ok(answer) => {
             let json = headers
@@ -62,8 +70,8 @@ async fn answer(
         }
         Err(error) => {
             info!(mesh = request.mesh, name = request.name, %error, "bootstrap refused");
-            let status = StatusCode::from_u16(error.status())
-                .unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+            let status =
+                StatusCode::from_u16(error.status()).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
             (status, error.to_string()).into_response()
         }
     }

@@ -13,8 +13,12 @@ use tracing::debug;
 use super::sessions::Sessions;
 
 /// What a gateway's configuration is made of.
-const INPUTS: [Kind; 4] =
-    [kinds::MESH, kinds::MESH_GATEWAY, kinds::MESH_GATEWAY_ROUTE, kinds::DATAPLANE];
+const INPUTS: [Kind; 4] = [
+    kinds::MESH,
+    kinds::MESH_GATEWAY,
+    kinds::MESH_GATEWAY_ROUTE,
+    kinds::DATAPLANE,
+];
 
 /// Runs until cancelled. Holds the newest state only: what changed while it compiled is taken at once.
 pub(crate) async fn run(
@@ -89,11 +93,14 @@ impl Compiler {
     fn publish(&mut self, stored: &Stored) {
         let watermark = stored.watermark().map_or(0, |watermark| watermark.revision);
         let open = self.sessions.open_dataplanes();
-        self.published.retain(|dataplane, _| open.contains(dataplane));
+        self.published
+            .retain(|dataplane, _| open.contains(dataplane));
         // Instances of one gateway share a compilation, and so its conversion.
         let mut converted: Vec<(Arc<Compiled>, Arc<Snapshot>)> = Vec::new();
         for dataplane in open {
-            let Some(session) = self.sessions.state(&dataplane) else { continue };
+            let Some(session) = self.sessions.state(&dataplane) else {
+                continue;
+            };
             let compiled = self.view.compile(&dataplane);
             let last = self.published.get(&dataplane);
             let same = last.is_some_and(|last| {
@@ -103,17 +110,30 @@ impl Compiler {
                 continue;
             }
             let snapshot = match (&compiled, last) {
-                (_, Some(last)) if same => {
-                    Arc::new(Snapshot { watermark, types: last.snapshot.types.clone() })
-                }
+                (_, Some(last)) if same => Arc::new(Snapshot {
+                    watermark,
+                    types: last.snapshot.types.clone(),
+                }),
                 (Some(compiled), _) => shared_conversion(&mut converted, compiled, watermark),
-                (None, _) => Arc::new(Snapshot { watermark, ..Snapshot::default() }),
+                (None, _) => Arc::new(Snapshot {
+                    watermark,
+                    ..Snapshot::default()
+                }),
             };
             debug!(%dataplane, watermark, changed = !same, "configuration published");
-            let gateway = compiled.as_ref().and_then(|compiled| compiled.gateway.clone());
-            self.sessions.publish(&dataplane, gateway, Arc::clone(&snapshot));
-            self.published
-                .insert(dataplane, Published { session: session.id, compiled, snapshot });
+            let gateway = compiled
+                .as_ref()
+                .and_then(|compiled| compiled.gateway.clone());
+            self.sessions
+                .publish(&dataplane, gateway, Arc::clone(&snapshot));
+            self.published.insert(
+                dataplane,
+                Published {
+                    session: session.id,
+                    compiled,
+                    snapshot,
+                },
+            );
         }
     }
 }
@@ -131,7 +151,10 @@ fn shared_conversion(
     compiled: &Arc<Compiled>,
     watermark: Revision,
 ) -> Arc<Snapshot> {
-    if let Some((_, snapshot)) = converted.iter().find(|(other, _)| Arc::ptr_eq(other, compiled)) {
+    if let Some((_, snapshot)) = converted
+        .iter()
+        .find(|(other, _)| Arc::ptr_eq(other, compiled))
+    {
         return Arc::clone(snapshot);
     }
     let types = compiled
@@ -140,7 +163,13 @@ fn shared_conversion(
         .map(|(type_url, resources)| {
             let resources = resources.iter().map(|(name, encoded)| {
                 let version = Arc::clone(&encoded.version);
-                (Arc::clone(name), Resource { version, body: encoded.body.clone() })
+                (
+                    Arc::clone(name),
+                    Resource {
+                        version,
+                        body: encoded.body.clone(),
+                    },
+                )
             });
             (*type_url, Arc::new(resources.collect()))
         })

@@ -35,15 +35,30 @@ pub(crate) struct Args {
     pub(crate) global_insecure: bool,
 
     /// Where the REST API listens. It is plain HTTP: keep it on loopback, or put TLS before it
-    #[arg(long, env = "PORTOLAN_API_BIND", default_value = "127.0.0.1:5681", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "PORTOLAN_API_BIND",
+        default_value = "127.0.0.1:5681",
+        value_name = "ADDR"
+    )]
     pub(crate) api_bind: SocketAddr,
 
     /// Where data planes connect (bootstrap and xDS over TLS)
-    #[arg(long, env = "PORTOLAN_DP_BIND", default_value = "0.0.0.0:5678", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "PORTOLAN_DP_BIND",
+        default_value = "0.0.0.0:5678",
+        value_name = "ADDR"
+    )]
     pub(crate) dp_bind: SocketAddr,
 
     /// Path of the SQLite file, or `postgres://…` [default: portolan.db in the data folder]
-    #[arg(long, env = "PORTOLAN_STORE", hide_env_values = true, value_name = "URL")]
+    #[arg(
+        long,
+        env = "PORTOLAN_STORE",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     pub(crate) store: Option<String>,
 
     /// Folder for the CA, the keys and the SQLite file [default: the user's data folder]
@@ -71,6 +86,8 @@ pub(crate) struct Args {
 impl Args {
     /// The folder that everything durable lives in.
     pub(crate) fn data_dir(&self) -> PathBuf {
-        self.data_dir.clone().unwrap_or_else(|| storage::default_data_dir(&self.name))
+        self.data_dir
+            .clone()
+            .unwrap_or_else(|| storage::default_data_dir(&self.name))
     }
 }

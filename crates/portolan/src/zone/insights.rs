@@ -65,7 +65,10 @@ pub(crate) async fn write(
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let put = Write::Put {
-        key: ResourceKey { kind: kinds::DATAPLANE_INSIGHT, ..dataplane.clone() },
+        key: ResourceKey {
+            kind: kinds::DATAPLANE_INSIGHT,
+            ..dataplane.clone()
+        },
         labels,
         spec: insight.encode_to_vec().into(),
         expect: Expect::Any,
@@ -89,13 +92,18 @@ pub(crate) fn insight(
     disconnected: Option<Timestamp>,
 ) -> DataplaneInsight {
     let of = |type_url: &str| {
-        Some(stats(state.counts.get(type_url).copied().unwrap_or_default()))
+        Some(stats(
+            state.counts.get(type_url).copied().unwrap_or_default(),
+        ))
     };
-    let total = state.counts.values().fold(Counts::default(), |sum, counts| Counts {
-        sent: sum.sent + counts.sent,
-        acknowledged: sum.acknowledged + counts.acknowledged,
-        refused: sum.refused + counts.refused,
-    });
+    let total = state
+        .counts
+        .values()
+        .fold(Counts::default(), |sum, counts| Counts {
+            sent: sum.sent + counts.sent,
+            acknowledged: sum.acknowledged + counts.acknowledged,
+            refused: sum.refused + counts.refused,
+        });
     let subscription = DiscoverySubscription {
         id: format!("{instance_id}-{}", state.id),
         control_plane_instance_id: instance_id.to_owned(),
@@ -123,8 +131,12 @@ pub(crate) fn insight(
         subscriptions: vec![subscription],
         served: Some(ServedConfiguration {
             revision: state.served,
-            refused_type: refused.map(|refusal| refusal.type_url.clone()).unwrap_or_default(),
-            refused_message: refused.map(|refusal| refusal.message.clone()).unwrap_or_default(),
+            refused_type: refused
+                .map(|refusal| refusal.type_url.clone())
+                .unwrap_or_default(),
+            refused_message: refused
+                .map(|refusal| refusal.message.clone())
+                .unwrap_or_default(),
             refused_revision: refused.map_or(0, |refusal| refusal.watermark),
             gateway: state.gateway.as_deref().unwrap_or_default().to_owned(),
         }),
@@ -141,5 +153,8 @@ fn stats(counts: Counts) -> DiscoveryServiceStats {
 }
 
 fn timestamp(time: Timestamp) -> well_known::Timestamp {
-    well_known::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
+    well_known::Timestamp {
+        seconds: time.as_second(),
+        nanos: time.subsec_nanosecond(),
+    }
 }

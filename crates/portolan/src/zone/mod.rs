@@ -51,7 +51,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let api_listener = listen::bind(args.api_bind, "the REST API (--api-bind)")?;
     let dp_listener = listen::bind(args.dp_bind, "data planes (--dp-bind)")?;
     let certificate = tls::server_certificate(&data_dir, &args.dp_tls, &args.dp_names)?;
-    let signing_key = Arc::new(SigningKey::load_or_create(&data_dir.join("dataplane-token.key"))?);
+    let signing_key = Arc::new(SigningKey::load_or_create(
+        &data_dir.join("dataplane-token.key"),
+    )?);
 
     let store = storage::open(args.store.as_deref(), &data_dir, cancel.clone()).await?;
     let instance = version::Instance::new();
@@ -60,10 +62,23 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let mut tasks = Tasks::new(cancel.clone());
 
     spawn_compiler(&mut tasks, &args, &store, &sessions, &cancel);
-    spawn_reports(&mut tasks, &args, &store, &sessions, &instance.id, status_sender, &cancel);
+    spawn_reports(
+        &mut tasks,
+        &args,
+        &store,
+        &sessions,
+        &instance.id,
+        status_sender,
+        &cancel,
+    );
     spawn_sync(&mut tasks, &args, &store, &instance.id, status, &cancel)?;
-    let registrar =
-        Registrar::new(&args.name, &instance.id, Arc::clone(&store), Arc::clone(&sessions), cancel.clone());
+    let registrar = Registrar::new(
+        &args.name,
+        &instance.id,
+        Arc::clone(&store),
+        Arc::clone(&sessions),
+        cancel.clone(),
+    );
     tokio::spawn(Arc::clone(&registrar).sweep());
 
     let proxies = ZoneProxies {
@@ -76,7 +91,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         .into_axum_router()
         .merge(bootstrap::router(bootstrap::settings(&args, &data_dir)?));
     let api = api::router(api::Api {
-        role: api::Role::Zone { name: args.name.clone() },
+        role: api::Role::Zone {
+            name: args.name.clone(),
+        },
         instance: instance.for_api(store.index()),
         tokens: Some(signing_key),
         ..api::Api::new(Arc::clone(&store))
@@ -88,8 +105,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         data = %data_dir.display(),
         "zone is ready"
     );
-    tasks.spawn("REST API", listen::serve(api_listener, api, None, cancel.clone()));
-    tasks.spawn("data plane server", listen::serve(dp_listener, router, Some(certificate), cancel));
+    tasks.spawn(
+        "REST API",
+        listen::serve(api_listener, api, None, cancel.clone()),
+    );
+    tasks.spawn(
+        "data plane server",
+        listen::serve(dp_listener, router, Some(certificate), cancel),
+    );
     tasks.run().await
 }
 
@@ -117,8 +140,12 @@ fn spawn_reports(
     status: watch::Sender<ZoneStatus>,
     cancel: &CancellationToken,
 ) {
-    let report =
-        report::run(Arc::clone(store.index()), Arc::clone(sessions), status, cancel.clone());
+    let report = report::run(
+        Arc::clone(store.index()),
+        Arc::clone(sessions),
+        status,
+        cancel.clone(),
+    );
     tasks.spawn("status report", async move {
         report.await;
         Ok(())
@@ -163,6 +190,8 @@ fn spawn_sync(
         max_message_bytes: MAX_MESSAGE_BYTES,
     };
     let cancel = cancel.clone();
-    tasks.spawn("sync with the global", async move { Ok(kds::run(config, cancel).await?) });
+    tasks.spawn("sync with the global", async move {
+        Ok(kds::run(config, cancel).await?)
+    });
     Ok(())
 }

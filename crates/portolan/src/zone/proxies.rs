@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use portolan_identity::tokens::{Proxy, Verifier};
 use portolan_model::{ResourceKey, kinds};
-use portolan_proto::{
-    discovery::Node,
-    well_known::value::Kind as Json,
-};
+use portolan_proto::{discovery::Node, well_known::value::Kind as Json};
 use portolan_xds::{Connect, Events, Proxies, Refusal, Session};
 use tonic::{Status, metadata::MetadataMap};
 use tracing::{info, warn};
@@ -32,10 +29,14 @@ impl Proxies for ZoneProxies {
     async fn connect(&self, request: Connect) -> Result<Session, Status> {
         let key = dataplane_key(&request.node)?;
         let brought = metadata_text(&request.node, "dataplane.resource");
-        self.admit(&key, brought, &request.metadata).await.inspect_err(|status| {
-            warn!(dataplane = %key, reason = status.message(), "proxy refused");
-        })?;
-        let (id, snapshots) = self.sessions.open(&key, request.node.user_agent_version.clone());
+        self.admit(&key, brought, &request.metadata)
+            .await
+            .inspect_err(|status| {
+                warn!(dataplane = %key, reason = status.message(), "proxy refused");
+            })?;
+        let (id, snapshots) = self
+            .sessions
+            .open(&key, request.node.user_agent_version.clone());
         info!(dataplane = %key, "proxy connected");
         let stream = Stream {
             key,
@@ -43,7 +44,10 @@ impl Proxies for ZoneProxies {
             sessions: Arc::clone(&self.sessions),
             registrar: Arc::clone(&self.registrar),
         };
-        Ok(Session { snapshots, events: Box::new(stream) })
+        Ok(Session {
+            snapshots,
+            events: Box::new(stream),
+        })
     }
 }
 
@@ -55,7 +59,10 @@ impl ZoneProxies {
         brought: Option<&str>,
         metadata: &MetadataMap,
     ) -> Result<(), Status> {
-        let prepared = self.registrar.prepare(key, brought).map_err(|error| refusal(&error))?;
+        let prepared = self
+            .registrar
+            .prepare(key, brought)
+            .map_err(|error| refusal(&error))?;
         if let Some(verifier) = &self.verifier {
             let claims = verifier
                 .verify_dataplane(bearer(metadata))
@@ -64,7 +71,10 @@ impl ZoneProxies {
                 .check(&Proxy::of_dataplane(&key.mesh, &key.name, &prepared.spec))
                 .map_err(|error| Status::permission_denied(error.to_string()))?;
         }
-        self.registrar.register(prepared).await.map_err(|error| refusal(&error))
+        self.registrar
+            .register(prepared)
+            .await
+            .map_err(|error| refusal(&error))
     }
 }
 
@@ -78,14 +88,22 @@ fn refusal(error: &RegistrationError) -> Status {
 
 /// Data planes send the bare token; `Bearer` before it is taken too.
 fn bearer(metadata: &MetadataMap) -> &str {
-    let value = metadata.get("authorization").and_then(|value| value.to_str().ok());
-    value.unwrap_or_default().trim_start_matches("Bearer ").trim()
+    let value = metadata
+        .get("authorization")
+        .and_then(|value| value.to_str().ok());
+    value
+        .unwrap_or_default()
+        .trim_start_matches("Bearer ")
+        .trim()
 }
 
 /// A proxy's node id is `MESH.NAME`; names may contain dots, meshes may not.
 fn dataplane_key(node: &Node) -> Result<ResourceKey, Status> {
     let (mesh, name) = node.id.split_once('.').ok_or_else(|| {
-        Status::invalid_argument(format!("node id {:?} is not of the form MESH.NAME", node.id))
+        Status::invalid_argument(format!(
+            "node id {:?} is not of the form MESH.NAME",
+            node.id
+        ))
     })?;
     Ok(ResourceKey::in_mesh(kinds::DATAPLANE, mesh, name))
 }
@@ -107,13 +125,19 @@ struct Stream {
 
 impl Events for Stream {
     fn sent(&mut self, type_url: &str) {
-        self.sessions.update(&self.key, self.id, |state| state.counts_of(type_url).sent += 1);
+        self.sessions.update(&self.key, self.id, |state| {
+            state.counts_of(type_url).sent += 1
+        });
     }
 
     fn acknowledged(&mut self, type_url: &str) {
         self.sessions.update(&self.key, self.id, |state| {
             state.counts_of(type_url).acknowledged += 1;
-            if state.refused.as_ref().is_some_and(|refusal| refusal.type_url == type_url) {
+            if state
+                .refused
+                .as_ref()
+                .is_some_and(|refusal| refusal.type_url == type_url)
+            {
                 state.refused = None;
             }
         });
@@ -133,7 +157,8 @@ impl Events for Stream {
     }
 
     fn serving(&mut self, watermark: u64) {
-        self.sessions.update(&self.key, self.id, |state| state.served = watermark);
+        self.sessions
+            .update(&self.key, self.id, |state| state.served = watermark);
     }
 }
 

@@ -3,13 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use portolan_model::{
-    Labels, Resource, ResourceKey, kinds, labels,
-    proto::mesh::Dataplane,
-    tags,
-};
-use prost::Message;
+use portolan_model::{Labels, Resource, ResourceKey, kinds, labels, proto::mesh::Dataplane, tags};
 use portolan_store::{Batch, Expect, Requirement, Snapshot, Store, StoreError, Write};
+use prost::Message;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -71,7 +67,10 @@ impl Registrar {
         Arc::new(Self {
             zone: zone.to_owned(),
             instance_id: instance_id.to_owned(),
-            store, sessions, cancel })
+            store,
+            sessions,
+            cancel,
+        })
     }
 
     /// Reads the Dataplane that a proxy brought, or finds the one that is there. Writes nothing yet.
@@ -93,14 +92,25 @@ impl Registrar {
 
     /// Writes what was prepared.
     pub(crate) async fn register(&self, prepared: Prepared) -> Result<(), RegistrationError> {
-        let Some(write) = prepared.write else { return Ok(()) };
+        let Some(write) = prepared.write else {
+            return Ok(());
+        };
         let requires = match &write {
             Write::Put { key, .. } => {
-                vec![Requirement::Exists(ResourceKey::global(kinds::MESH, Arc::clone(&key.mesh)))]
+                vec![Requirement::Exists(ResourceKey::global(
+                    kinds::MESH,
+                    Arc::clone(&key.mesh),
+                ))]
             }
             _ => Vec::new(),
         };
-        self.store.commit(Batch { requires, writes: vec![write], ..Batch::default() }).await?;
+        self.store
+            .commit(Batch {
+                requires,
+                writes: vec![write],
+                ..Batch::default()
+            })
+            .await?;
         Ok(())
     }
 
@@ -117,8 +127,9 @@ impl Registrar {
         if !violations.is_empty() {
             return Err(invalid(violations.to_string()));
         }
-        let mut all: Labels =
-            user_labels.and_then(|given| serde_json::from_value(given).ok()).unwrap_or_default();
+        let mut all: Labels = user_labels
+            .and_then(|given| serde_json::from_value(given).ok())
+            .unwrap_or_default();
         all.extend((key.kind.labels)(&encoded));
         for (name, value) in [
             (labels::ENV, labels::ENV_UNIVERSAL),
@@ -129,9 +140,16 @@ impl Registrar {
         ] {
             all.insert(name.to_owned(), value.to_owned());
         }
-        let write =
-            Write::Put { key: key.clone(), labels: all, spec: encoded, expect: Expect::Any };
-        Ok(Prepared { spec, write: Some(write) })
+        let write = Write::Put {
+            key: key.clone(),
+            labels: all,
+            spec: encoded,
+            expect: Expect::Any,
+        };
+        Ok(Prepared {
+            spec,
+            write: Some(write),
+        })
     }
 
     /// Notes that a proxy's stream closed, and removes its Dataplane unless it comes back in time.
@@ -177,30 +195,58 @@ impl Registrar {
         if !is_brought_in(&snapshot, key) {
             return;
         }
-        let insight = ResourceKey { kind: kinds::DATAPLANE_INSIGHT, ..key.clone() };
+        let insight = ResourceKey {
+            kind: kinds::DATAPLANE_INSIGHT,
+            ..key.clone()
+        };
         let writes = [key.clone(), insight]
-            .map(|key| Write::Delete { key, expect: Expect::Any })
+            .map(|key| Write::Delete {
+                key,
+                expect: Expect::Any,
+            })
             .to_vec();
-        match self.store.commit(Batch { writes, ..Batch::default() }).await {
+        match self
+            .store
+            .commit(Batch {
+                writes,
+                ..Batch::default()
+            })
+            .await
+        {
             Ok(_) => info!(dataplane = %key, "proxy is gone; Dataplane removed"),
-            Err(error) => warn!(dataplane = %key, %error, "cannot remove the Dataplane of a proxy that is gone"),
+            Err(error) => {
+                warn!(dataplane = %key, %error, "cannot remove the Dataplane of a proxy that is gone")
+            }
         }
     }
 }
 
 fn is_brought_in(snapshot: &Snapshot, key: &ResourceKey) -> bool {
-    snapshot.get(key).is_some_and(|dataplane| is_brought(dataplane))
+    snapshot
+        .get(key)
+        .is_some_and(|dataplane| is_brought(dataplane))
 }
 
 fn is_brought(dataplane: &Resource) -> bool {
-    dataplane.labels.get(LIFECYCLE).is_some_and(|value| value == BY_PROXY)
+    dataplane
+        .labels
+        .get(LIFECYCLE)
+        .is_some_and(|value| value == BY_PROXY)
 }
 
 /// Every set of tags names the zone, so that selectors can choose by it.
 fn tag_with_zone(spec: &mut Dataplane, zone: &str) {
-    let Some(networking) = &mut spec.networking else { return };
-    let gateway = networking.gateway.iter_mut().map(|gateway| &mut gateway.tags);
-    let inbounds = networking.inbound.iter_mut().map(|inbound| &mut inbound.tags);
+    let Some(networking) = &mut spec.networking else {
+        return;
+    };
+    let gateway = networking
+        .gateway
+        .iter_mut()
+        .map(|gateway| &mut gateway.tags);
+    let inbounds = networking
+        .inbound
+        .iter_mut()
+        .map(|inbound| &mut inbound.tags);
     for tags in gateway.chain(inbounds) {
         tags.insert(tags::ZONE.to_owned(), zone.to_owned());
     }

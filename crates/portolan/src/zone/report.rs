@@ -20,7 +20,10 @@ pub(crate) async fn run(
     let mut changes = sessions.changes();
     loop {
         changes.mark_unchanged();
-        let applied = stored.borrow_and_update().watermark().map_or(0, |mark| mark.revision);
+        let applied = stored
+            .borrow_and_update()
+            .watermark()
+            .map_or(0, |mark| mark.revision);
         let newest = ZoneStatus {
             applied_revision: applied,
             instances: sessions.instances(),

@@ -88,7 +88,9 @@ impl Sessions {
             counts: HashMap::new(),
             dirty: true,
         };
-        self.table.lock().insert(dataplane.clone(), Session { state, snapshots });
+        self.table
+            .lock()
+            .insert(dataplane.clone(), Session { state, snapshots });
         self.members.send_modify(|members| *members += 1);
         self.moved();
         (id, receiver)
@@ -97,8 +99,14 @@ impl Sessions {
     /// Removes a stream and returns its last state; `None` if the proxy has a newer one.
     pub(crate) fn close(&self, dataplane: &ResourceKey, id: u64) -> Option<SessionState> {
         let mut table = self.table.lock();
-        let current = table.get(dataplane).is_some_and(|session| session.state.id == id);
-        let closed = if current { table.remove(dataplane) } else { None };
+        let current = table
+            .get(dataplane)
+            .is_some_and(|session| session.state.id == id);
+        let closed = if current {
+            table.remove(dataplane)
+        } else {
+            None
+        };
         drop(table);
         self.moved();
         closed.map(|session| session.state)
@@ -145,7 +153,10 @@ impl Sessions {
 
     /// The state of one stream.
     pub(crate) fn state(&self, dataplane: &ResourceKey) -> Option<SessionState> {
-        self.table.lock().get(dataplane).map(|session| session.state.clone())
+        self.table
+            .lock()
+            .get(dataplane)
+            .map(|session| session.state.clone())
     }
 
     /// Takes the states that changed since the last call.
@@ -163,8 +174,10 @@ impl Sessions {
     /// What the global is told.
     pub(crate) fn instances(&self) -> Vec<InstanceStatus> {
         let table = self.table.lock();
-        let mut instances: Vec<_> =
-            table.iter().map(|(key, session)| instance(key, &session.state)).collect();
+        let mut instances: Vec<_> = table
+            .iter()
+            .map(|(key, session)| instance(key, &session.state))
+            .collect();
         instances.sort_by(|a, b| (&a.mesh, &a.name).cmp(&(&b.mesh, &b.name)));
         instances
     }
@@ -191,8 +204,12 @@ fn instance(key: &ResourceKey, state: &SessionState) -> InstanceStatus {
         name: key.name.to_string(),
         gateway: state.gateway.as_deref().unwrap_or_default().to_owned(),
         served_revision: state.served,
-        refused_type: refused.map(|refusal| refusal.type_url.clone()).unwrap_or_default(),
-        refused_message: refused.map(|refusal| refusal.message.clone()).unwrap_or_default(),
+        refused_type: refused
+            .map(|refusal| refusal.type_url.clone())
+            .unwrap_or_default(),
+        refused_message: refused
+            .map(|refusal| refusal.message.clone())
+            .unwrap_or_default(),
         refused_revision: refused.map_or(0, |refusal| refusal.watermark),
     }
 }

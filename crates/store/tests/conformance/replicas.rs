@@ -60,19 +60,27 @@ async fn a_restarted_server_loses_nothing_and_the_feed_goes_on() {
     let replica = subject.replica().await;
     let mut acknowledged = 0;
     for number in 0..20 {
-        commit(subject.store(), vec![put(&format!("before{number}"), "1")]).await.unwrap();
+        commit(subject.store(), vec![put(&format!("before{number}"), "1")])
+            .await
+            .unwrap();
         acknowledged += 1;
     }
     subject.server.restart().await.unwrap();
     for number in 0..20 {
         // The first writes may find the connection broken; then nothing was written.
-        while commit(subject.store(), vec![put(&format!("after{number}"), "1")]).await.is_err() {
+        while commit(subject.store(), vec![put(&format!("after{number}"), "1")])
+            .await
+            .is_err()
+        {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         acknowledged += 1;
     }
     let mut index = replica.index().subscribe();
     let wait = index.wait_for(|snapshot| snapshot.count(KIND, None) == acknowledged);
-    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(30), wait)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(content(&replica), content(subject.store()));
 }

@@ -58,7 +58,11 @@ impl Sqlite {
                 Err(error) => panic!("{error}"),
             }
         };
-        Self { store, cancel, folder }
+        Self {
+            store,
+            cancel,
+            folder,
+        }
     }
 }
 
@@ -88,7 +92,11 @@ impl Postgres {
     async fn open(server: Server) -> Self {
         let cancel = CancellationToken::new();
         let store = connect(&server, cancel.clone()).await;
-        Self { store, cancel, server }
+        Self {
+            store,
+            cancel,
+            server,
+        }
     }
 
     /// One more replica on the same database.
@@ -98,7 +106,9 @@ impl Postgres {
 }
 
 async fn connect(server: &Server, cancel: CancellationToken) -> Arc<dyn Store> {
-    portolan_store::postgres::connect(&server.url(), Retention::default(), cancel).await.unwrap()
+    portolan_store::postgres::connect(&server.url(), Retention::default(), cancel)
+        .await
+        .unwrap()
 }
 
 impl Subject for Postgres {
@@ -129,15 +139,28 @@ pub fn put(name: &str, value: &str) -> Write {
 }
 
 pub fn put_if(name: &str, value: &str, expect: Expect) -> Write {
-    Write::Put { key: key(name), labels: labels(value), spec: Default::default(), expect }
+    Write::Put {
+        key: key(name),
+        labels: labels(value),
+        spec: Default::default(),
+        expect,
+    }
 }
 
 pub fn delete(name: &str) -> Write {
-    Write::Delete { key: key(name), expect: Expect::Any }
+    Write::Delete {
+        key: key(name),
+        expect: Expect::Any,
+    }
 }
 
 pub async fn commit(store: &Arc<dyn Store>, writes: Vec<Write>) -> Result<Committed, StoreError> {
-    store.commit(Batch { writes, ..Batch::default() }).await
+    store
+        .commit(Batch {
+            writes,
+            ..Batch::default()
+        })
+        .await
 }
 
 /// Name and value of everything that is there.
@@ -146,7 +169,11 @@ pub fn content(store: &Arc<dyn Store>) -> Vec<(String, String, u64)> {
     snapshot
         .list(KIND, None)
         .map(|resource| {
-            (resource.key.name.to_string(), resource.labels["value"].clone(), resource.version)
+            (
+                resource.key.name.to_string(),
+                resource.labels["value"].clone(),
+                resource.version,
+            )
         })
         .collect()
 }

@@ -24,7 +24,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     message: "kuma.mesh.v1alpha1.Dataplane",
     codec: Codec::of::<proto::mesh::Dataplane>(),
     validate: validate::validate,
-    labels: labels,
+    labels,
 };
 
 /// Says whether the proxy is a gateway, so that lists can be filtered by it.
