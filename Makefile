@@ -21,8 +21,7 @@ demo:
 test:
 	@scripts/setup
 	@cargo build --workspace --all-targets
-	@target/debug/portolan dp install-envoy
-	cargo test --workspace
+	ENVOY_BIN=$$(target/debug/portolan dp install-envoy) cargo test --workspace
 
 ## lint: format, clippy without a warning, licences and advisories of the dependencies
 .PHONY: lint
@@ -37,7 +36,7 @@ lint:
 bench:
 	@scripts/setup
 	@cargo build --release --quiet --workspace
-	@target/release/portolan-bench gateway
+	@ENVOY_BIN=$$(target/release/portolan dp install-envoy) target/release/portolan-bench gateway
 
 ## bench-scale: a hundred zones on one global; prints a table
 .PHONY: bench-scale

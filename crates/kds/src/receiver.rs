@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::{Kind, Labels, ResourceKey, Scope, labels, validation};
 use portolan_proto::{
-    discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Status},
+    discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node, Status},
     mesh::KumaResource,
 };
 use portolan_store::{Batch, Expect, Snapshot, Watermark, Write};
@@ -30,6 +30,8 @@ pub(crate) enum From {
 /// What was received on one stream.
 pub(crate) struct Receiver {
     from: From,
+    /// The zone's name. Kuma reads the node of every request, and falls over one without.
+    zone: String,
     kinds: BTreeMap<String, Progressing>,
 }
 
@@ -49,9 +51,10 @@ pub(crate) struct Received {
 }
 
 impl Receiver {
-    pub(crate) fn new(from: From) -> Self {
+    pub(crate) fn new(from: From, zone: &str) -> Self {
         Self {
             from,
+            zone: zone.to_owned(),
             kinds: BTreeMap::new(),
         }
     }
@@ -101,6 +104,10 @@ impl Receiver {
             Vec::new()
         };
         let answer = DeltaDiscoveryRequest {
+            node: Some(Node {
+                id: self.zone.clone(),
+                ..Node::default()
+            }),
             type_url: response.type_url,
             response_nonce: response.nonce,
             error_detail: refusal,

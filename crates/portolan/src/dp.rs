@@ -13,14 +13,17 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::server::{duration, tasks::Tasks};
+use crate::{
+    cli::print,
+    server::{duration, tasks::Tasks},
+};
 
 /// Runs gateway instances.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Runs an Envoy as one Dataplane of a zone
     Run(Box<RunArgs>),
-    /// Installs Envoy into the cache folder, unless one is found
+    /// Installs Envoy into the cache folder, unless one is found, and prints where it is
     InstallEnvoy(InstallArgs),
 }
 
@@ -111,7 +114,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Run(args) => run_data_plane(*args).await,
         Command::InstallEnvoy(args) => {
             let envoy = find_envoy(args).await?;
-            info!(path = %envoy.path.display(), version = envoy.version.number, "Envoy is there");
+            print(&envoy.path.display().to_string());
             Ok(())
         }
     }

@@ -145,7 +145,7 @@ async fn receive(
         request.node = Some(node.clone());
         requests.send(Ok(request)).await.map_err(gone)?;
     }
-    let mut receiver = Receiver::new(From::Zone(zone.to_owned()));
+    let mut receiver = Receiver::new(From::Zone(zone.to_owned()), zone);
     loop {
         let response = tokio::select! {
             response = responses.message() => response?,

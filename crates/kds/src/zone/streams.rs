@@ -100,6 +100,7 @@ fn request<T>(config: &ZoneConfig, message: T) -> Result<Request<T>, Status> {
 fn sync_client(config: &ZoneConfig, channel: Channel) -> KdsSyncServiceClient<Channel> {
     KdsSyncServiceClient::new(channel)
         .send_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(config.max_message_bytes)
         .max_encoding_message_size(config.max_message_bytes)
 }
@@ -120,7 +121,7 @@ async fn from_global(config: &ZoneConfig, channel: Channel) -> Result<(), Status
         .global_to_zone_sync(call)
         .await?
         .into_inner();
-    let mut receiver = Receiver::new(From::Global);
+    let mut receiver = Receiver::new(From::Global, &config.zone);
     while let Some(response) = responses.message().await? {
         let answer = take(config, &mut receiver, response).await?;
         requests.send(answer).await.map_err(gone)?;

@@ -99,7 +99,7 @@ async fn dispatch(command: Command, globals: &Globals) -> Result<(), Failure> {
 }
 
 /// Prints to standard output. Nobody may be reading any more, as with `| head`: that is no failure.
-fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
 }
