@@ -1,12 +1,16 @@
 //! Follows the index and gives every connected proxy its newest configuration.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use portolan_gateway::{Compiled, ZoneView};
 use portolan_model::{Kind, ResourceKey, Revision, kinds};
 use portolan_store::{Change, Index, Snapshot as Stored};
 use portolan_xds::{Resource, Snapshot};
-use tokio::task::block_in_place;
+use tokio::{
+    sync::watch,
+    task::block_in_place,
+    time::{Instant, sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -19,6 +23,9 @@ const INPUTS: [Kind; 4] = [
     kinds::MESH_GATEWAY_ROUTE,
     kinds::DATAPLANE,
 ];
+
+/// Longest wait for a proxy to take a change before the next one is compiled.
+const MOST_PATIENCE: Duration = Duration::from_millis(250);
 
 /// Runs until cancelled. Holds the newest state only: what changed while it compiled is taken at once.
 pub(crate) async fn run(
@@ -33,16 +40,37 @@ pub(crate) async fn run(
     loop {
         let snapshot = stored.borrow_and_update().clone();
         members.mark_unchanged();
-        block_in_place(|| {
+        let published = block_in_place(|| {
             compiler.follow(&snapshot);
-            compiler.publish(&snapshot);
+            compiler.publish(&snapshot)
         });
+        if published {
+            tokio::select! {
+                () = breathe(&compiler.sessions, &mut stored, watermark(&snapshot)) => {}
+                _ = members.changed() => continue,
+                () = cancel.cancelled() => return,
+            }
+        }
         tokio::select! {
             changed = stored.changed() => if changed.is_err() { return },
             _ = members.changed() => {}
             () = cancel.cancelled() => return,
         }
     }
+}
+
+/// In a burst of changes, gives the proxies as long to rest as they needed for the last one: Envoy reads
+/// a whole route table anew for each, and would do nothing else. A single change never waits.
+async fn breathe(sessions: &Sessions, stored: &mut watch::Receiver<Arc<Stored>>, mark: Revision) {
+    let start = Instant::now();
+    let _ = timeout(MOST_PATIENCE, sessions.served_somewhere(mark)).await;
+    if stored.has_changed().unwrap_or(false) {
+        sleep(start.elapsed()).await;
+    }
+}
+
+fn watermark(stored: &Stored) -> Revision {
+    stored.watermark().map_or(0, |watermark| watermark.revision)
 }
 
 struct Compiler {
@@ -89,9 +117,10 @@ impl Compiler {
         self.seen = stored.revision();
     }
 
-    /// Compiles for each connected proxy and publishes what is new.
-    fn publish(&mut self, stored: &Stored) {
-        let watermark = stored.watermark().map_or(0, |watermark| watermark.revision);
+    /// Compiles for each connected proxy and publishes what is new; whether any has to change.
+    fn publish(&mut self, stored: &Stored) -> bool {
+        let watermark = watermark(stored);
+        let mut published = false;
         let open = self.sessions.open_dataplanes();
         self.published
             .retain(|dataplane, _| open.contains(dataplane));
@@ -120,6 +149,7 @@ impl Compiler {
                     ..Snapshot::default()
                 }),
             };
+            published |= !same;
             debug!(%dataplane, watermark, changed = !same, "configuration published");
             let gateway = compiled
                 .as_ref()
@@ -135,6 +165,7 @@ impl Compiler {
                 },
             );
         }
+        published
     }
 }
 

@@ -171,6 +171,20 @@ impl Sessions {
             .collect()
     }
 
+    /// Waits until some proxy has acknowledged everything up to a revision.
+    pub(crate) async fn served_somewhere(&self, revision: Revision) {
+        let mut changes = self.changes();
+        loop {
+            let served = |session: &Session| session.state.served >= revision;
+            if self.table.lock().values().any(served) {
+                return;
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// What the global is told.
     pub(crate) fn instances(&self) -> Vec<InstanceStatus> {
         let table = self.table.lock();
