@@ -65,6 +65,20 @@ impl Connection {
         Ok(())
     }
 
+    /// DELETE of a resource.
+    ///
+    /// # Errors
+    /// Also when the answer is not a success.
+    pub(crate) async fn delete(&mut self, path: &str) -> anyhow::Result<()> {
+        let answer = self.send(Method::DELETE, path, Bytes::new()).await?;
+        ensure!(
+            answer.status.is_success(),
+            "DELETE {path} was answered with {}",
+            answer.status
+        );
+        Ok(())
+    }
+
     async fn send(&mut self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Answer> {
         self.sender.ready().await?;
         let request = Request::builder()

@@ -85,7 +85,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     );
     field.restart(&mut table, largest).await?;
 
-    field.clear(largest).await?;
+    field.clear(api, largest, args.connections).await?;
     field
         .write_rate(&mut table, api, largest, args.connections)
         .await?;
@@ -301,11 +301,16 @@ impl Field {
     }
 
     /// Deletes all routes, so that the next writes create.
-    async fn clear(&self, size: usize) -> anyhow::Result<()> {
+    async fn clear(&self, api: SocketAddr, size: usize, connections: usize) -> anyhow::Result<()> {
         progress("deleting all routes");
-        for number in 0..size {
-            self.global.http.delete(&routes::url(number)).await?;
-        }
+        let deleters = (0..connections).map(|deleter| async move {
+            let mut connection = Connection::open(api, "localhost").await?;
+            for number in (deleter..size).step_by(connections) {
+                connection.delete(&routes::url(number)).await?;
+            }
+            Ok(())
+        });
+        join_all(deleters.collect()).await?;
         for &listener in &self.listeners {
             gone(listener, size - 1).await?;
         }
