@@ -29,6 +29,16 @@ const COMPACTION: Duration = Duration::from_secs(60);
 /// Where changes are kept.
 #[async_trait]
 pub(crate) trait Disk: Send + 'static {
+    /// Writes the changes and the watermark of `state` in one step, unless somebody else has committed what
+    /// `state` lacks: then it writes nothing, and answers false.
+    async fn commit_if_current(
+        &mut self,
+        _changes: &[Change],
+        _state: &Snapshot,
+    ) -> Result<bool, DiskError> {
+        Ok(false)
+    }
+
     /// Opens a transaction that no other writer can interleave with, and brings `state` up to what is
     /// committed.
     async fn begin(&mut self, state: &mut Snapshot) -> Result<(), DiskError>;
@@ -172,38 +182,49 @@ impl<D: Disk> Writer<D> {
         }
     }
 
+    /// Writes what waits: at first as if nobody else wrote, and if somebody did, under the lock.
     async fn transact(
         &mut self,
         group: impl Iterator<Item = Pending>,
     ) -> (Vec<Answer>, Result<Snapshot, DiskError>) {
+        let (batches, answers): (Vec<_>, Vec<_>) =
+            group.map(|pending| (pending.batch, pending.answer)).unzip();
+        let attempt = Attempt::on(self.state.clone(), batches.clone());
+        let written = if attempt.changes.is_empty() {
+            Ok(false)
+        } else {
+            self.disk
+                .commit_if_current(&attempt.changes, &attempt.state)
+                .await
+        };
+        let (results, ended) = match written {
+            Ok(true) => (attempt.results, Ok(attempt.state)),
+            Ok(false) => self.transact_locked(batches).await,
+            Err(error) => (attempt.results, Err(error)),
+        };
+        (answers.into_iter().zip(results).collect(), ended)
+    }
+
+    async fn transact_locked(
+        &mut self,
+        batches: Vec<Batch>,
+    ) -> (Vec<Answered>, Result<Snapshot, DiskError>) {
         let mut state = self.state.clone();
         if let Err(error) = self.disk.begin(&mut state).await {
-            let unavailable = || Err(StoreError::from(&error));
-            let answers = group
-                .map(|pending| (pending.answer, unavailable()))
+            let results = batches
+                .iter()
+                .map(|_| Err(StoreError::from(&error)))
                 .collect();
-            return (answers, Err(error));
+            return (results, Err(error));
         }
         let before = state.watermark().cloned();
-        let mut changes = Vec::new();
-        let mut answers: Vec<Answer> = Vec::new();
-        let now = Timestamp::now();
-        for Pending { batch, answer } in group {
-            let result = evaluate(&mut state, batch, now).map(|evaluated| {
-                changes.extend(evaluated.changes);
-                Committed {
-                    revision: state.revision(),
-                    outcomes: evaluated.outcomes,
-                }
-            });
-            answers.push((answer, result));
-        }
-        let ended = if changes.is_empty() && before.as_ref() == state.watermark() {
+        let attempt = Attempt::on(state, batches);
+        let ended = if attempt.changes.is_empty() && before.as_ref() == attempt.state.watermark() {
             self.disk.rollback().await
         } else {
-            self.disk.commit(&changes, &state).await
+            self.disk.commit(&attempt.changes, &attempt.state).await
         };
-        (answers, ended.map(|()| state))
+        (attempt.results, ended.map(|()| attempt.state))
     }
 
     fn publish(&mut self, state: Snapshot) {
@@ -217,10 +238,36 @@ impl<D: Disk> Writer<D> {
     }
 }
 
-type Answer = (
-    oneshot::Sender<Result<Committed, StoreError>>,
-    Result<Committed, StoreError>,
-);
+type Answered = Result<Committed, StoreError>;
+type Answer = (oneshot::Sender<Answered>, Answered);
+
+/// What a group of batches comes to on top of a state.
+struct Attempt {
+    results: Vec<Answered>,
+    changes: Vec<Change>,
+    state: Snapshot,
+}
+
+impl Attempt {
+    fn on(mut state: Snapshot, batches: Vec<Batch>) -> Self {
+        let now = Timestamp::now();
+        let mut changes = Vec::new();
+        let mut commit = |batch| {
+            let evaluated = evaluate(&mut state, batch, now)?;
+            changes.extend(evaluated.changes);
+            Ok(Committed {
+                revision: state.revision(),
+                outcomes: evaluated.outcomes,
+            })
+        };
+        let results = batches.into_iter().map(&mut commit).collect();
+        Self {
+            results,
+            changes,
+            state,
+        }
+    }
+}
 
 impl From<&DiskError> for StoreError {
     fn from(error: &DiskError) -> Self {

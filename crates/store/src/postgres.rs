@@ -139,6 +139,16 @@ impl Database {
         }
     }
 
+    /// After an error in a commit: whether it was one all the same.
+    async fn settle(&mut self, error: sqlx::Error, changes: &[Change]) -> Result<(), DiskError> {
+        let refused = error.as_database_error().is_some();
+        let error = self.lost(error);
+        match changes.last() {
+            Some(last) if !refused && self.was_committed(last).await? => Ok(()),
+            _ => Err(error),
+        }
+    }
+
     /// Whether the transaction whose last change is `last` is there, once the database answers again.
     async fn was_committed(&mut self, last: &Change) -> Result<bool, DiskError> {
         for delay in backoff().take(20) {
@@ -298,11 +308,18 @@ async fn find(connection: &mut PgConnection, last: &Change) -> Result<bool, sqlx
     Ok(found.is_some())
 }
 
-/// One statement for the whole group: the log, the state derived from it, the counter, the announcement.
+/// One statement for the whole group: the counter, the log, the state derived from it, the announcement.
+/// It writes nothing, and gives no row, if the counter is not where the writer knows it.
 const WRITE: &str = "
-    WITH new AS (
-        SELECT * FROM UNNEST($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[],
-                             $6::text[], $7::bytea[], $8::bigint[], $9::bigint[], $10::boolean[])
+    WITH counter AS (
+        UPDATE store SET revision = $11, watermark_store = $12, watermark_revision = $13
+         WHERE revision = $15
+        RETURNING revision
+    ), new AS (
+        SELECT t.*
+          FROM counter,
+               UNNEST($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[],
+                      $6::text[], $7::bytea[], $8::bigint[], $9::bigint[], $10::boolean[])
             AS t(revision, kind, mesh, name, version, labels, spec, created, modified, is_last)
     ), log AS (
         INSERT INTO changes
@@ -318,16 +335,17 @@ const WRITE: &str = "
         DELETE FROM resources r USING new
          WHERE new.is_last AND new.version = 0
            AND r.kind = new.kind AND r.mesh = new.mesh AND r.name = new.name
-    ), counter AS (
-        UPDATE store SET revision = $11, watermark_store = $12, watermark_revision = $13
     )
-    SELECT pg_notify($14, $11::text)";
+    SELECT pg_notify($14, revision::text) FROM counter";
 
 async fn write(
     connection: &mut PgConnection,
     changes: &[Change],
     state: &Snapshot,
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
+    let known = changes
+        .first()
+        .map_or(state.revision(), |first| first.revision() - 1);
     let last: Vec<Revision> = last_of_each(changes)
         .iter()
         .map(|change| change.revision())
@@ -340,7 +358,7 @@ async fn write(
         .map(|row| last.binary_search(&unsigned(row.revision)).is_ok())
         .collect();
     let watermark = state.watermark();
-    sqlx::query(WRITE)
+    let written = sqlx::query(WRITE)
         .bind(numbers(|row| row.revision))
         .bind(texts(|row| &row.kind))
         .bind(texts(|row| &row.mesh))
@@ -359,9 +377,10 @@ async fn write(
         .bind(watermark.map(|watermark| watermark.store_id.as_str()))
         .bind(watermark.map(|watermark| signed(watermark.revision)))
         .bind(CHANNEL)
-        .execute(connection)
+        .bind(signed(known))
+        .fetch_optional(connection)
         .await?;
-    Ok(())
+    Ok(written.is_some())
 }
 
 /// Begins a transaction, locks the counter, and reads what `known` lacks.
@@ -388,22 +407,26 @@ impl Disk for Database {
         }
     }
 
+    async fn commit_if_current(
+        &mut self,
+        changes: &[Change],
+        state: &Snapshot,
+    ) -> Result<bool, DiskError> {
+        let link = self.link().await?;
+        match write(&mut link.connection, changes, state).await {
+            Ok(written) => Ok(written),
+            Err(error) => self.settle(error, changes).await.map(|()| true),
+        }
+    }
+
     async fn commit(&mut self, changes: &[Change], state: &Snapshot) -> Result<(), DiskError> {
         let link = self.link.as_mut().ok_or_else(away)?;
         if let Err(error) = write(&mut link.connection, changes, state).await {
             return Err(self.lost(error));
         }
-        let Err(error) = sqlx::query("COMMIT").execute(&mut link.connection).await else {
-            return Ok(());
-        };
-        let error = self.lost(error);
-        let Some(last) = changes.last() else {
-            return Err(error);
-        };
-        if self.was_committed(last).await? {
-            Ok(())
-        } else {
-            Err(error)
+        match sqlx::query("COMMIT").execute(&mut link.connection).await {
+            Ok(_) => Ok(()),
+            Err(error) => self.settle(error, changes).await,
         }
     }
 
