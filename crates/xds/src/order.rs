@@ -45,16 +45,26 @@ pub(crate) struct Step {
     /// `None`: every type that no other step names.
     pub(crate) type_url: Option<&'static str>,
     pub(crate) does: Does,
-    /// The proxy must have answered these steps of a snapshot before this one begins with it.
-    pub(crate) after: &'static [Id],
+    /// The step that a snapshot must have been through before this one begins with it. `None`: this one takes
+    /// the newest there is.
+    pub(crate) after: Option<Id>,
+    /// A later step that must be through with what this one was at last before this one goes on.
+    pub(crate) with: Option<Id>,
 }
 
-const fn step(id: Id, type_url: Option<&'static str>, does: Does, after: &'static [Id]) -> Step {
+const fn step(
+    id: Id,
+    type_url: Option<&'static str>,
+    does: Does,
+    after: Option<Id>,
+    with: Option<Id>,
+) -> Step {
     Step {
         id,
         type_url,
         does,
         after,
+        with,
     }
 }
 
@@ -65,37 +75,26 @@ pub(crate) const COUNT: usize = 10;
 ///
 /// Envoy withholds its answer to clusters until they are warm, that is until it has their endpoints and
 /// secrets. Hence endpoints and secrets wait for nobody, and an answer to clusters says that routes may use
-/// them. Listeners that go are removed together with those that come, which may need their ports.
+/// them. Listeners that go are removed together with those that come, which may need their ports. A changed
+/// listener serves nothing before it has its routes, so the next change waits for these.
+#[rustfmt::skip]
 pub(crate) const STEPS: [Step; COUNT] = [
-    step(Id::Runtime, Some(RUNTIME), Does::Both, &[]),
-    step(Id::Secrets, Some(SECRET), Does::Makes, &[]),
-    step(Id::Clusters, Some(CLUSTER), Does::Makes, &[Id::Secrets]),
-    step(Id::Endpoints, Some(ENDPOINTS), Does::Makes, &[]),
-    step(
-        Id::Listeners,
-        Some(LISTENER),
-        Does::Both,
-        &[Id::Clusters, Id::Endpoints],
-    ),
-    step(Id::Routes, Some(ROUTES), Does::Both, &[Id::Listeners]),
-    step(Id::Others, None, Does::Both, &[]),
-    step(Id::OldClusters, Some(CLUSTER), Does::Breaks, &[Id::Routes]),
-    step(
-        Id::OldEndpoints,
-        Some(ENDPOINTS),
-        Does::Breaks,
-        &[Id::OldClusters],
-    ),
-    step(
-        Id::OldSecrets,
-        Some(SECRET),
-        Does::Breaks,
-        &[Id::OldClusters],
-    ),
+    step(Id::Runtime,      Some(RUNTIME),   Does::Both,   None,                  None),
+    step(Id::Secrets,      Some(SECRET),    Does::Makes,  None,                  None),
+    step(Id::Clusters,     Some(CLUSTER),   Does::Makes,  Some(Id::Secrets),     None),
+    step(Id::Endpoints,    Some(ENDPOINTS), Does::Makes,  None,                  None),
+    step(Id::Listeners,    Some(LISTENER),  Does::Both,   Some(Id::Clusters),    Some(Id::Routes)),
+    step(Id::Routes,       Some(ROUTES),    Does::Both,   Some(Id::Listeners),   None),
+    step(Id::Others,       None,            Does::Both,   None,                  None),
+    step(Id::OldClusters,  Some(CLUSTER),   Does::Breaks, Some(Id::Routes),      None),
+    step(Id::OldEndpoints, Some(ENDPOINTS), Does::Breaks, Some(Id::OldClusters), None),
+    step(Id::OldSecrets,   Some(SECRET),    Does::Breaks, Some(Id::OldClusters), None),
 ];
 
-/// Types that a proxy must have asked for, where there are any, before it can be said to serve.
-pub(crate) const SERVED: [&str; 4] = [CLUSTER, ENDPOINTS, LISTENER, ROUTES];
+/// Types that every proxy asks for; one that has not done so yet cannot be said to serve.
+pub(crate) const ALWAYS_ASKED: [&str; 2] = [CLUSTER, LISTENER];
+/// Types that a proxy asks for if there are any.
+pub(crate) const ASKED_IF_ANY: [&str; 2] = [ENDPOINTS, ROUTES];
 
 /// After a new or changed resource of the first type, Envoy waits for the one of the second type with the
 /// same name, even if it has had it: it warms a cluster with endpoints that come after it. (A listener in

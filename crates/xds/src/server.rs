@@ -16,7 +16,7 @@ use tracing::{debug, trace};
 
 use crate::{
     resource::Snapshot,
-    stream::{Heard, Refusal, Stream},
+    stream::{Abuse, Heard, Refusal, Stream},
     wire::{Delta, Protocol, StateOfTheWorld},
 };
 
@@ -36,13 +36,14 @@ pub struct Connect {
 
 /// A proxy that was let in.
 pub struct Session {
-    /// What it should have, the newest; `None` until that is known.
+    /// What it should have, the newest; `None` until that is known. The stream ends when the sender is dropped.
     pub snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     /// Told what happens. Dropped when the stream closes.
     pub events: Box<dyn Events>,
 }
 
-/// What happens on one stream.
+/// What happens on one stream. Dropped when it closes, whoever closed it. Calls come from the task of the
+/// stream and should return at once.
 pub trait Events: Send {
     /// A response of a type went out.
     fn sent(&mut self, type_url: &str);
@@ -50,7 +51,8 @@ pub trait Events: Send {
     fn acknowledged(&mut self, type_url: &str);
     /// The proxy refused it and goes on with what it had; it is not sent again until it changes.
     fn refused(&mut self, refusal: Refusal);
-    /// The proxy has acknowledged everything of the snapshots up to this watermark.
+    /// The proxy has everything of the snapshots up to this watermark: it has acknowledged what it did not have.
+    /// A snapshot of which it refused something is never said to be served, only a later one.
     fn serving(&mut self, watermark: u64);
 }
 
@@ -142,8 +144,15 @@ async fn serve<P: Protocol>(
     hear::<P>(&mut stream, first, &mut *events)?;
     loop {
         while let Some(response) = stream.next_response() {
+            trace!(
+                type_url = response.type_url,
+                nonce = response.nonce,
+                resources = response.resources.len(),
+                removed = response.removed.len(),
+                "sent"
+            );
             events.sent(&response.type_url);
-            trace!(type_url = response.type_url, nonce = response.nonce, resources = ?response.resources.iter().map(|(n, r)| format!("{n}@{}", r.version)).collect::<Vec<_>>(), removed = ?response.removed, "sent");
+            // A proxy that does not read holds up its own stream only: snapshots replace one another meanwhile.
             if responses.send(Ok(P::response(response))).await.is_err() {
                 return Ok(());
             }
@@ -159,7 +168,7 @@ async fn serve<P: Protocol>(
             changed = snapshots.changed() => match changed {
                 Ok(()) => take_snapshot(&mut stream, &mut snapshots),
                 // The proxy has opened another stream, or is not wanted any more.
-                Err(_) => return Err(Status::aborted("another stream took over")),
+                Err(_) => return Err(Status::aborted("this stream is no longer served; open another")),
             },
             () = responses.closed() => return Ok(()),
         }
@@ -178,15 +187,20 @@ fn hear<P: Protocol>(
     events: &mut dyn Events,
 ) -> Result<(), Status> {
     let request = P::request(request);
-    trace!(?request, "heard");
+    trace!(
+        type_url = request.type_url,
+        nonce = request.nonce,
+        names = ?request.names,
+        error = request.error,
+        "heard"
+    );
     let type_url = request.type_url.clone();
-    match stream
-        .on_request(request)
-        .map_err(|abuse| Status::invalid_argument(abuse.to_string()))?
-    {
-        Heard::Nothing => {}
-        Heard::Acknowledged => events.acknowledged(&type_url),
-        Heard::Refused(refusal) => events.refused(refusal),
+    match stream.on_request(request) {
+        Ok(Heard::Nothing) => {}
+        Ok(Heard::Acknowledged) => events.acknowledged(&type_url),
+        Ok(Heard::Refused(refusal)) => events.refused(refusal),
+        Err(abuse @ Abuse::TypeUrl) => return Err(Status::invalid_argument(abuse.to_string())),
+        Err(abuse) => return Err(Status::resource_exhausted(abuse.to_string())),
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The two protocols on the wire, as requests and responses of the state machine.
 
+use std::sync::Arc;
+
 use portolan_proto::{
     discovery::{
         ControlPlane, DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest,
@@ -7,6 +9,8 @@ use portolan_proto::{
     },
     well_known::Any,
 };
+
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
     resource::Resource,
@@ -99,20 +103,32 @@ impl Protocol for StateOfTheWorld {
 
     fn response(response: Response) -> Self::Response {
         let type_url = response.type_url;
+        let version_info = version(&response.resources);
         let resources = response
             .resources
             .into_iter()
             .map(|(_, resource)| any(&type_url, resource))
             .collect();
         DiscoveryResponse {
-            // A version of a whole set means nothing more than "another one".
-            version_info: response.nonce.clone(),
+            version_info,
             resources,
             nonce: response.nonce,
             type_url,
             control_plane: control_plane(),
         }
     }
+}
+
+/// The version of several resources, by their names and versions: the same on all streams and after a restart.
+fn version(resources: &[(Arc<str>, Resource)]) -> String {
+    let mut hash = Xxh3::new();
+    for (name, resource) in resources {
+        for text in [&**name, &*resource.version] {
+            hash.update(&text.len().to_le_bytes());
+            hash.update(text.as_bytes());
+        }
+    }
+    format!("{:016x}", hash.digest())
 }
 
 fn any(type_url: &str, resource: Resource) -> Any {

@@ -112,6 +112,11 @@ impl Interest {
         self.all || self.names.contains(name)
     }
 
+    /// Whether the proxy wants it for itself.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
     /// Whether the proxy wants nothing at all.
     pub(super) fn is_empty(&self) -> bool {
         !self.all && self.names.is_empty()

@@ -66,6 +66,7 @@ impl Stream {
     /// The proxy should now have this.
     pub(crate) fn on_snapshot(&mut self, snapshot: Arc<Snapshot>) {
         self.rollout.arrive(snapshot);
+        self.types.values_mut().for_each(Subscription::look_again);
         self.advance();
     }
 
@@ -128,10 +129,7 @@ impl Stream {
     pub(crate) fn newly_serving(&mut self) -> Option<u64> {
         let snapshot = &self.rollout.finished()?.snapshot;
         let watermark = snapshot.watermark;
-        if self.reported == Some(watermark)
-            || self.rollout.is_refused()
-            || !self.is_established(snapshot)
-        {
+        if self.reported == Some(watermark) || !self.is_established(snapshot) {
             return None;
         }
         // At the beginning the steps are through with what nobody had asked for.
@@ -144,43 +142,53 @@ impl Stream {
 
     /// Whether the proxy has asked for everything that it must ask for, and has got it.
     fn is_established(&self, snapshot: &Snapshot) -> bool {
-        let asked = order::SERVED.iter().all(|type_url| {
-            let is_empty = snapshot
+        let asked = |type_url: &str| {
+            self.types
+                .get(type_url)
+                .is_some_and(Subscription::is_wanted)
+        };
+        let any = |type_url: &str| {
+            snapshot
                 .types
                 .get(type_url)
-                .is_none_or(|all| all.is_empty());
-            is_empty
-                || self
-                    .types
-                    .get(*type_url)
-                    .is_some_and(Subscription::is_wanted)
-        });
-        asked && self.types.values().all(Subscription::is_settled)
+                .is_some_and(|resources| !resources.is_empty())
+        };
+        order::ALWAYS_ASKED.iter().all(|type_url| asked(type_url))
+            && order::ASKED_IF_ANY
+                .iter()
+                .all(|type_url| asked(type_url) || !any(type_url))
+            && self.types.values().all(Subscription::is_settled)
     }
 
+    /// Lets every step do what it can, until none gets any further.
     fn advance(&mut self) {
-        for step in &STEPS {
-            self.run(step.id);
+        let mut moved = true;
+        while moved {
+            moved = false;
+            for step in &STEPS {
+                moved |= self.run(step.id);
+            }
         }
     }
 
-    /// Lets a step do what it can.
-    fn run(&mut self, id: Id) {
-        while let Some(current) = self.rollout.take_up(id) {
-            let mut through = true;
-            let mut refused = false;
-            for type_url in self.types_of(id) {
-                through &= self.work(id, &type_url, &current);
-                let resources = self.resources(&current, &type_url);
-                refused |= self
-                    .types
-                    .get(&type_url)
-                    .is_some_and(|of| of.refuses(&resources));
-            }
-            if !through || !self.rollout.finish(id, refused) {
-                return;
+    /// Lets a step do what it can. Returns whether it is now through with what it was not through with before.
+    fn run(&mut self, id: Id) -> bool {
+        let Some(current) = self.rollout.take_up(id) else {
+            return false;
+        };
+        let makes = STEPS[id as usize].does.makes();
+        let (mut through, mut refused) = (true, false);
+        for type_url in self.types_of(id) {
+            through &= self.work(id, &type_url, &current);
+            if makes && let Some(subscription) = self.types.get(&type_url) {
+                refused |= subscription.refuses(&self.resources(&current, &type_url));
             }
         }
+        if !through {
+            self.rollout.stay(id);
+            return false;
+        }
+        self.rollout.finish(id, refused)
     }
 
     fn types_of(&self, id: Id) -> Vec<String> {
@@ -274,15 +282,13 @@ impl Stream {
             return Makes::default();
         };
         let rollout = &self.rollout;
-        subscription.makes(&resources, |name| {
-            rollout.elsewhere(current.order, type_url, name)
-        })
+        subscription.makes(&resources, |name| rollout.elsewhere(id, type_url, name))
     }
 
     fn breaks(&mut self, id: Id, type_url: &str, current: &Arrived) -> Vec<Arc<str>> {
         let does = STEPS[id as usize].does;
         // A proxy that has refused something goes on with what it had, and needs what that uses.
-        if !does.breaks() || !does.makes() && self.rollout.is_refused() {
+        if !does.breaks() || !does.makes() && self.rollout.is_refused(current.order) {
             return Vec::new();
         }
         // One that comes back may have routes that use what is gone, and has not yet asked for new ones.
@@ -291,8 +297,33 @@ impl Stream {
         let Some(subscription) = self.types.get_mut(type_url) else {
             return Vec::new();
         };
-        let comes = |name: &str| self.rollout.comes(current.order, type_url, name);
-        subscription.breaks(&resources, brought, comes)
+        let mut gone = subscription.gone(&resources, brought);
+        if !does.makes() {
+            // What comes back at once need not go. What is made and broken in one step must, for what it
+            // refers to may go before it has changed.
+            gone.retain(|name| {
+                !self.rollout.comes(current.order, type_url, name)
+                    && !self.is_orphan(type_url, name, current)
+            });
+        }
+        if let Some(subscription) = self.types.get_mut(type_url)
+            && subscription.is_silent()
+        {
+            subscription.forget(&gone);
+            gone.clear();
+        }
+        gone
+    }
+
+    /// Whether a resource belongs to one that should be gone, but is not yet.
+    fn is_orphan(&self, type_url: &str, name: &str, current: &Arrived) -> bool {
+        let (parent, child) = order::RENEWS;
+        type_url == child
+            && self
+                .types
+                .get(parent)
+                .is_some_and(|parent| parent.may_hold(name))
+            && !self.resources(current, parent).contains_key(name)
     }
 
     fn resources(&self, of: &Arrived, type_url: &str) -> Arc<Resources> {

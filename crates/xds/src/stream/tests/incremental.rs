@@ -31,6 +31,9 @@ fn a_reconnected_proxy_gets_only_what_it_lacks() {
     let cluster = take(&mut stream, CLUSTER, &["b@2"], &[]);
     expect(&mut stream, ENDPOINTS, &["b@1"], &[]);
     stream.on_request(acknowledge(&cluster)).unwrap();
+    nothing(&mut stream);
+    stream.on_request(subscribe(LISTENER, &["*"])).unwrap();
+    expect(&mut stream, LISTENER, &[], &[]);
     expect(&mut stream, CLUSTER, &[], &["gone"]);
     assert_eq!(stream.newly_serving(), None);
     expect(&mut stream, ENDPOINTS, &[], &["gone"]);
@@ -40,27 +43,25 @@ fn a_reconnected_proxy_gets_only_what_it_lacks() {
 #[test]
 fn a_reconnected_proxy_that_holds_everything_gets_nothing() {
     let mut stream = Stream::new(Mode::Delta);
-    stream.on_snapshot(snapshot(5, &[], &[("l", "1")], &[("r", "1")]));
-    let held = known(&[("l", "1")]);
-    stream
-        .on_request(Request {
-            known: held,
-            ..subscribe(LISTENER, &[])
-        })
-        .unwrap();
-    assert_eq!(
-        stream.newly_serving(),
-        None,
-        "it has not said yet that it has the routes"
-    );
-    let held = known(&[("r", "1")]);
-    stream
-        .on_request(Request {
-            known: held,
-            ..subscribe(ROUTES, &["r"])
-        })
-        .unwrap();
-    nothing(&mut stream);
+    stream.on_snapshot(snapshot(5, &[("a", "1")], &[("l", "1")], &[("r", "1")]));
+    for (type_url, names, held) in [
+        (CLUSTER, &[][..], "a"),
+        (ENDPOINTS, &["a"], "a"),
+        (LISTENER, &[], "l"),
+        (ROUTES, &["r"], "r"),
+    ] {
+        assert_eq!(
+            stream.newly_serving(),
+            None,
+            "it has not said yet that it has the {held}"
+        );
+        let request = Request {
+            known: known(&[(held, "1")]),
+            ..subscribe(type_url, names)
+        };
+        stream.on_request(request).unwrap();
+        nothing(&mut stream);
+    }
     assert_eq!(stream.newly_serving(), Some(5));
 }
 
@@ -196,5 +197,32 @@ fn who_asks_for_all_gets_an_answer_even_if_there_is_nothing() {
     stream.on_snapshot(snapshot(1, &[], &[], &[]));
     expect(&mut stream, CLUSTER, &[], &[]);
     nothing(&mut stream);
-    assert_eq!(stream.newly_serving(), Some(1));
+}
+
+/// Endpoints do not wait for clusters, so they may be ahead of the routes that use these.
+#[test]
+fn endpoints_that_come_back_for_a_while_are_sent_even_if_they_are_gone_again() {
+    let mut stream = Stream::new(Mode::Delta);
+    stream.on_snapshot(snapshot(1, &[("a", "1")], &[], &[]));
+    let held = known(&[("b", "1")]);
+    stream
+        .on_request(Request {
+            known: held,
+            ..subscribe(CLUSTER, &["*"])
+        })
+        .unwrap();
+    stream.on_request(subscribe(ENDPOINTS, &["b"])).unwrap();
+    let clusters = take(&mut stream, CLUSTER, &["a@1"], &[]);
+    let endpoints = take(&mut stream, ENDPOINTS, &[], &["b"]);
+    stream.on_snapshot(snapshot(
+        2,
+        &[("a", "1"), ("b", "1")],
+        &[("l", "1")],
+        &[("r", "1")],
+    ));
+    stream.on_request(acknowledge(&clusters)).unwrap();
+    stream.on_snapshot(snapshot(3, &[("a", "2")], &[], &[]));
+    stream.on_request(acknowledge(&endpoints)).unwrap();
+    take(&mut stream, CLUSTER, &["a@2"], &[]);
+    take(&mut stream, ENDPOINTS, &["b@1"], &[]);
 }

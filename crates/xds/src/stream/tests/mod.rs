@@ -1,7 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod envoy;
 mod incremental;
 mod limits;
+mod model;
 mod order;
 mod refusals;
 mod whole;

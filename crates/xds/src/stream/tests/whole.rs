@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A proxy with cluster `a`, of which it is serving the first snapshot.
+/// A proxy with cluster `a`, which serves the first snapshot; and its last nonce of endpoints.
 fn serving() -> (Stream, String) {
     let mut stream = Stream::new(Mode::StateOfTheWorld);
     stream.on_snapshot(snapshot(1, &[("a", "1")], &[], &[]));
@@ -10,12 +10,18 @@ fn serving() -> (Stream, String) {
     let clusters = take(&mut stream, CLUSTER, &["a@1"], &[]);
     stream.on_request(exactly(ENDPOINTS, &["a"], "")).unwrap();
     let endpoints = take(&mut stream, ENDPOINTS, &["a@1"], &[]);
+    stream.on_request(exactly(LISTENER, &[], "")).unwrap();
     stream
         .on_request(exactly(CLUSTER, &[], &clusters.nonce))
         .unwrap();
-    stream
-        .on_request(exactly(ENDPOINTS, &["a"], &endpoints.nonce))
-        .unwrap();
+    let listeners = take(&mut stream, LISTENER, &[], &[]);
+    for (type_url, names, nonce) in [
+        (ENDPOINTS, &["a"][..], &endpoints.nonce),
+        (LISTENER, &[], &listeners.nonce),
+    ] {
+        assert_eq!(stream.newly_serving(), None);
+        stream.on_request(exactly(type_url, names, nonce)).unwrap();
+    }
     assert_eq!(stream.newly_serving(), Some(1));
     (stream, endpoints.nonce)
 }
@@ -104,16 +110,14 @@ fn all_of_a_type_without_wildcard_are_nobody_asked_for() {
 #[test]
 fn a_response_that_nobody_wants_any_more_is_not_waited_for() {
     let (mut stream, nonce) = serving();
-    let mut moved = (*snapshot(2, &[("a", "1")], &[("l", "1")], &[])).clone();
+    let mut moved = (*snapshot(2, &[("a", "1")], &[], &[])).clone();
     moved.types.insert(ENDPOINTS, resources(&[("a", "2")]));
-    stream.on_request(exactly(LISTENER, &[], "")).unwrap();
-    let none = take(&mut stream, LISTENER, &[], &[]);
-    stream
-        .on_request(exactly(LISTENER, &[], &none.nonce))
-        .unwrap();
     stream.on_snapshot(Arc::new(moved));
     take(&mut stream, ENDPOINTS, &["a@2"], &[]);
-    nothing(&mut stream);
     stream.on_request(exactly(ENDPOINTS, &[], &nonce)).unwrap();
-    take(&mut stream, LISTENER, &["l@1"], &[]);
+    nothing(&mut stream);
+    stream
+        .on_request(exactly(ENDPOINTS, &["a"], &nonce))
+        .unwrap();
+    take(&mut stream, ENDPOINTS, &["a@2"], &[]);
 }

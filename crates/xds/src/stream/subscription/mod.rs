@@ -1,5 +1,7 @@
 //! One type of resource on one stream: what the proxy wants, holds, has been sent, and refused.
 
+mod difference;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -69,6 +71,8 @@ pub(super) struct Subscription {
     held: BTreeMap<Arc<str>, Held>,
     /// Length of names and versions that the proxy brought from an earlier stream.
     known_bytes: usize,
+    /// Names that are asked for, are not there, and have been answered so.
+    absent: BTreeSet<Arc<str>>,
     /// Names that must be answered whatever is held.
     owed: BTreeSet<Arc<str>>,
     greet: bool,
@@ -94,6 +98,7 @@ impl Subscription {
             interest: Interest::default(),
             held: BTreeMap::new(),
             known_bytes: 0,
+            absent: BTreeSet::new(),
             owed: BTreeSet::new(),
             greet: false,
             unsettled: false,
@@ -139,6 +144,7 @@ impl Subscription {
             flight.resources.retain(|(sent, _)| *sent != name);
         }
         self.refused.remove(&name);
+        self.absent.remove(&name);
         if self.interest.wants(&name) {
             // It is still wanted as one of all, and the proxy cannot know whether it is.
             self.owed.insert(name);
@@ -171,8 +177,11 @@ impl Subscription {
         match error {
             None => {
                 self.caution = self.caution.take().map(Caution::relaxed);
-                self.uncertain.clear();
+                if self.is_whole() {
+                    self.uncertain.clear();
+                }
                 for (name, Resource { version, body }) in flight.resources {
+                    self.uncertain.remove(&name);
                     if self.refused.get(&name) == Some(&version) {
                         self.refused.remove(&name);
                     }
@@ -212,124 +221,15 @@ impl Subscription {
         }
     }
 
-    /// What is to be sent to bring the proxy to these resources.
-    pub(super) fn makes(
-        &mut self,
-        current: &Arc<Resources>,
-        elsewhere: impl Fn(&str) -> Elsewhere,
-    ) -> Makes {
-        if self
-            .made
-            .as_ref()
-            .is_some_and(|made| Arc::ptr_eq(made, current))
-        {
-            return Makes::default();
-        }
-        self.refused.retain(|name, version| {
-            current
-                .get(name)
-                .is_none_or(|resource| resource.version == *version)
-        });
-        let mut makes = Makes {
-            greeting: self.greet,
-            ..Makes::default()
-        };
-        makes.resources.extend(self.changed(current));
-        let mut waits = false;
-        self.owed.retain(|name| {
-            if current.contains_key(name) {
-                return true;
-            }
-            match elsewhere(name) {
-                Elsewhere::Older(resource) => makes.resources.push((Arc::clone(name), resource)),
-                Elsewhere::Newer => waits = true,
-                // State of the world has no word for it.
-                Elsewhere::Nowhere if self.mode == Mode::StateOfTheWorld => return false,
-                Elsewhere::Nowhere => makes.missing.push(Arc::clone(name)),
-            }
-            true
-        });
-        if let Some(caution) = &self.caution {
-            caution.limit(&mut makes.resources);
-        }
-        if makes.is_empty() && !waits {
-            self.made = Some(Arc::clone(current));
-            self.caution = None;
-        }
-        makes
-    }
-
-    /// What is wanted, and not held in that version or owed. Both sides are in order, so it is one walk.
-    fn changed<'a>(
-        &'a self,
-        current: &'a Resources,
-    ) -> impl Iterator<Item = (Arc<str>, Resource)> + 'a {
-        let mut held = self.held.iter().peekable();
-        current.iter().filter_map(move |(name, resource)| {
-            while held.next_if(|(earlier, _)| *earlier < name).is_some() {}
-            let held = held
-                .next_if(|(same, _)| *same == name)
-                .map(|(_, held)| held);
-            let owed = !self.owed.is_empty() && self.owed.contains(name);
-            let wanted = match held {
-                Some(held) => owed || held.version != resource.version,
-                None => owed || self.interest.wants(name),
-            };
-            if !wanted {
-                return None;
-            }
-            if self.refused.get(name) != Some(&resource.version) {
-                return Some((Arc::clone(name), resource.clone()));
-            }
-            // What was refused is not sent again; who asks gets the last good one.
-            let held = held.filter(|_| owed)?;
-            let body = held.body.clone()?;
-            Some((
-                Arc::clone(name),
-                Resource {
-                    version: Arc::clone(&held.version),
-                    body,
-                },
-            ))
-        })
-    }
-
-    /// What the proxy holds and should not. Exceptions are `kept`, and unless `brought` what the proxy has
-    /// brought from an earlier stream.
-    pub(super) fn breaks(
-        &mut self,
-        current: &Arc<Resources>,
-        brought: bool,
-        kept: impl Fn(&str) -> bool,
-    ) -> Vec<Arc<str>> {
-        if self
-            .broken
-            .as_ref()
-            .is_some_and(|broken| Arc::ptr_eq(broken, current))
-        {
-            return Vec::new();
-        }
-        let mut there = current.keys().peekable();
-        let mut gone: Vec<_> = self
-            .held
-            .iter()
-            .filter(|(name, _)| {
-                while there.next_if(|earlier| earlier < name).is_some() {}
-                there.next_if(|same| same == name).is_none()
-            })
-            .collect();
-        if gone.is_empty() {
-            self.broken = Some(Arc::clone(current));
-        }
-        gone.retain(|(name, held)| (brought || held.body.is_some()) && !kept(name));
-        let mut gone: Vec<_> = gone.into_iter().map(|(name, _)| Arc::clone(name)).collect();
-        if self.is_silent() {
-            // The proxy finds out by itself when nothing refers to them any more.
-            for name in gone.drain(..) {
-                self.held.remove(&name);
+    /// These are gone; the proxy finds out by itself when nothing refers to them any more.
+    pub(super) fn forget(&mut self, gone: &[Arc<str>]) {
+        for name in gone {
+            self.held.remove(name);
+            self.uncertain.remove(name);
+            if self.interest.names(name) {
+                self.absent.insert(Arc::clone(name));
             }
         }
-        gone
     }
 
     /// Puts a response in flight and returns what it consists of.
@@ -341,8 +241,8 @@ impl Subscription {
         breaks: Vec<Arc<str>>,
     ) -> Sent {
         self.touch();
+        self.forget(&breaks);
         for name in &breaks {
-            self.held.remove(name);
             self.refused.remove(name);
         }
         let mut renewed: Vec<_> = makes
@@ -350,8 +250,13 @@ impl Subscription {
             .iter()
             .map(|(name, _)| Arc::clone(name))
             .collect();
-        for name in renewed.iter().chain(&makes.missing) {
+        for name in &renewed {
             self.owed.remove(name);
+            self.absent.remove(name);
+        }
+        for name in &makes.missing {
+            self.owed.remove(name);
+            self.absent.insert(Arc::clone(name));
         }
         self.greet = false;
         if self.is_whole() {
@@ -389,6 +294,13 @@ impl Subscription {
         }
     }
 
+    /// A new snapshot has come, which may have what was absent, even if it will be skipped.
+    pub(super) fn look_again(&mut self) {
+        if !self.absent.is_empty() {
+            self.made = None;
+        }
+    }
+
     /// The proxy has got everything that it has asked for so far.
     pub(super) fn settle(&mut self) {
         self.unsettled = false;
@@ -417,6 +329,11 @@ impl Subscription {
         self.in_flight.as_ref().is_some_and(|flight| flight.breaks)
     }
 
+    /// Whether the proxy has this resource, or may have it.
+    pub(super) fn may_hold(&self, name: &str) -> bool {
+        self.held.contains_key(name) || self.uncertain.contains(name)
+    }
+
     /// Whether the proxy wants any resource of this type.
     pub(super) fn is_wanted(&self) -> bool {
         !self.interest.is_empty()
@@ -441,7 +358,7 @@ impl Subscription {
     }
 
     /// Whether removals have no form on the wire.
-    fn is_silent(&self) -> bool {
+    pub(super) fn is_silent(&self) -> bool {
         self.mode == Mode::StateOfTheWorld && !self.wildcard
     }
 
