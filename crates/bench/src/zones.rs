@@ -56,7 +56,7 @@ const COUNTED: &str = "MeshGatewayRoute";
 /// How long idleness is watched.
 const IDLE: Duration = Duration::from_secs(10);
 /// Longest time that anything measured may take.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What a client received.
 struct Received {
@@ -192,8 +192,11 @@ impl Zones {
             let route = routes::route(change, SERVICES[1]);
             api.put(&routes::url(change), &route).await?;
             let answered = Instant::now();
-            for _ in 0..self.count {
-                let received = self.next().await?;
+            for n in 0..self.count {
+                let received = self
+                    .next()
+                    .await
+                    .with_context(|| format!("change {change}, zone number {n}"))?;
                 times.add(received.at.saturating_duration_since(answered));
             }
         }

@@ -1,11 +1,16 @@
 //! The zones that are, or were, connected, and how far each is.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use portolan_model::Revision;
 use portolan_proto::status::{InstanceStatus, ZoneStatus};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::peer::Peer;
 
@@ -42,17 +47,20 @@ pub struct ZoneState {
 pub type Zones = Arc<BTreeMap<String, Arc<ZoneState>>>;
 
 /// All zones; every change is published.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Registry {
     zones: watch::Sender<Zones>,
+    /// Of each zone's newest stream; cancelled when another takes over.
+    streams: Mutex<HashMap<String, CancellationToken>>,
 }
 
-impl Default for Registry {
-    fn default() -> Self {
-        Self {
-            zones: watch::Sender::new(Arc::default()),
-        }
-    }
+/// A zone's stream among those that it has opened.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// Its number.
+    pub(super) number: u64,
+    /// Cancelled when the zone opens another.
+    pub(super) replaced: CancellationToken,
 }
 
 impl Registry {
@@ -60,9 +68,15 @@ impl Registry {
         self.zones.subscribe()
     }
 
-    /// A stream was opened; returns its number. A stream that the zone had before is replaced.
-    pub(super) fn open(&self, zone: &str) -> u64 {
+    /// A stream was opened. One that the zone had before is replaced.
+    pub(super) fn open(&self, zone: &str) -> Opened {
         let now = Timestamp::now();
+        let replaced = CancellationToken::new();
+        // Held until the number is given, so that the last token is that of the highest number.
+        let mut streams = self.streams.lock();
+        if let Some(earlier) = streams.insert(zone.to_owned(), replaced.clone()) {
+            earlier.cancel();
+        }
         let mut number = 0;
         self.zones.send_modify(|zones| {
             let zones = Arc::make_mut(zones);
@@ -87,15 +101,7 @@ impl Registry {
             };
             zones.insert(zone.to_owned(), Arc::new(state));
         });
-        number
-    }
-
-    /// Whether the stream is still the zone's newest.
-    pub(super) fn is_newest(&self, zone: &str, stream: u64) -> bool {
-        self.zones
-            .borrow()
-            .get(zone)
-            .is_some_and(|state| state.stream == stream)
+        Opened { number, replaced }
     }
 
     /// The stream was closed.

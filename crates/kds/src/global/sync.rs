@@ -9,7 +9,10 @@ use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 use tracing::{debug, info, warn};
 
-use super::{Shared, registry::ZoneState};
+use super::{
+    Shared,
+    registry::{Opened, ZoneState},
+};
 use crate::{
     peer,
     receiver::{From, Receiver},
@@ -32,8 +35,8 @@ pub(super) async fn global_to_zone(
 ) {
     let stream = shared.registry.open(&zone);
     info!("zone connected");
-    let ended = send(&shared, &zone, stream, requests, &responses).await;
-    shared.registry.close(&zone, stream);
+    let ended = send(&shared, &zone, &stream, requests, &responses).await;
+    shared.registry.close(&zone, stream.number);
     match &ended {
         Ok(()) => info!("zone disconnected"),
         Err(status) => info!(reason = status.message(), "zone disconnected"),
@@ -47,13 +50,12 @@ pub(super) async fn global_to_zone(
 async fn send(
     shared: &Shared,
     zone: &str,
-    stream: u64,
+    stream: &Opened,
     mut requests: Streaming<DeltaDiscoveryRequest>,
     responses: &Outgoing<DeltaDiscoveryResponse>,
 ) -> Result<(), Status> {
     let mut sender = Sender::new(IDENTIFIER, Arc::clone(&shared.encoder));
     let mut index = shared.config.store.index().subscribe();
-    let mut zones = shared.registry.watch();
     loop {
         let snapshot = index.borrow_and_update().clone();
         // Nothing is sent before the peer has said how it wants it.
@@ -66,16 +68,16 @@ async fn send(
                 .map_err(|_| Status::cancelled("zone is gone"))?;
         }
         let acknowledged = sender.acknowledged();
-        shared.registry.update(zone, stream, |state| {
+        shared.registry.update(zone, stream.number, |state| {
             state.acknowledged_revision = acknowledged
         });
         tokio::select! {
             request = requests.message() => {
                 let Some(request) = request? else { return Ok(()) };
-                hear(shared, zone, stream, &mut sender, request);
+                hear(shared, zone, stream.number, &mut sender, request);
             }
             changed = index.changed() => changed.map_err(|_| Status::unavailable("stopping"))?,
-            _ = zones.wait_for(|_| !shared.registry.is_newest(zone, stream)) => {
+            () = stream.replaced.cancelled() => {
                 return Err(Status::aborted("another stream of this zone took over"));
             }
             () = shared.cancel.cancelled() => return Err(Status::unavailable("the global stops")),
