@@ -7,7 +7,14 @@ use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{kinds::KINDS, labels::Labels, validation::Violations};
+use crate::{
+    kinds::{GLOBAL_SECRET, KINDS, global_secret},
+    labels::Labels,
+    validation::Violations,
+};
+
+/// Said of a secret in JSON that cannot be read.
+const UNREADABLE_SECRET: &str = "data must be text in base64";
 
 /// Whether resources of a kind live in a mesh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +83,7 @@ pub struct Descriptor {
 /// Conversions of a spec that know its message type.
 #[derive(Debug)]
 pub struct Codec {
+    secret: bool,
     from_json: fn(Value) -> Result<Bytes, serde_json::Error>,
     to_json: fn(&[u8]) -> Result<Value, String>,
     canonical: fn(&[u8]) -> Result<Bytes, prost::DecodeError>,
@@ -85,12 +93,22 @@ impl Codec {
     /// The codec of message `T`.
     pub const fn of<T: Message + Default + Serialize + DeserializeOwned>() -> Self {
         Self {
+            secret: false,
             from_json: |json| Ok(serde_json::from_value::<T>(json)?.encode_to_vec().into()),
             to_json: |wire| {
                 let spec = T::decode(wire).map_err(|error| error.to_string())?;
                 serde_json::to_value(&spec).map_err(|error| error.to_string())
             },
             canonical: |wire| Ok(T::decode(wire)?.encode_to_vec().into()),
+        }
+    }
+
+    /// The codec of message `T`, whose content nobody but administrators may see: see
+    /// [`Kind::is_secret`].
+    pub const fn of_secret<T: Message + Default + Serialize + DeserializeOwned>() -> Self {
+        Self {
+            secret: true,
+            ..Self::of::<T>()
         }
     }
 }
@@ -136,12 +154,15 @@ impl Kind {
         Self::all().find(|kind| kind.plural == plural)
     }
 
-    /// By anything that a user may type: name in any case, plural, singular or short name.
+    /// By anything that a user may type: name, plural, singular or short name, in any case, with or
+    /// without dashes.
     pub fn by_alias(alias: &str) -> Option<Kind> {
-        let alias = alias.to_ascii_lowercase();
+        let bare = |name: &str| name.to_ascii_lowercase().replace('-', "");
+        let alias = bare(alias);
         Self::all().find(|kind| {
-            kind.name().to_ascii_lowercase() == alias
-                || [kind.plural, kind.singular].contains(&alias.as_str())
+            [kind.name(), kind.plural, kind.singular]
+                .map(bare)
+                .contains(&alias)
                 || (!kind.short.is_empty() && kind.short == alias)
         })
     }
@@ -149,6 +170,17 @@ impl Kind {
     /// `MeshGateway`.
     pub fn name(self) -> &'static str {
         self.0.name
+    }
+
+    /// Whether specs of this kind are kept encrypted on disk, never printed, and shown to administrators
+    /// alone.
+    pub fn is_secret(self) -> bool {
+        self.0.codec.secret
+    }
+
+    /// Whether sync may give a resource of this kind and name to the other side at all.
+    pub fn may_travel(self, name: &str) -> bool {
+        self != GLOBAL_SECRET || global_secret::may_travel(name)
     }
 
     /// Type URL of the spec in a protobuf `Any`.
@@ -163,7 +195,12 @@ impl Kind {
     pub fn spec_from_json(self, json: Value) -> Result<Bytes, SpecError> {
         (self.0.codec.from_json)(json).map_err(|error| SpecError::Json {
             kind: self.name(),
-            reason: error.to_string(),
+            reason: if self.is_secret() {
+                // The parser's own reason may quote what it read.
+                UNREADABLE_SECRET.to_owned()
+            } else {
+                error.to_string()
+            },
         })
     }
 
@@ -233,5 +270,52 @@ impl fmt::Display for Kind {
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::kinds::{MESH_GATEWAY, SECRET};
+
+    #[test]
+    fn aliases_of_users_are_found() {
+        let cases = [
+            ("mgw", MESH_GATEWAY),
+            ("MeshGateway", MESH_GATEWAY),
+            ("mesh-gateways", MESH_GATEWAY),
+            ("secrets", SECRET),
+            ("global-secret", GLOBAL_SECRET),
+            ("globalsecrets", GLOBAL_SECRET),
+        ];
+        for (alias, kind) in cases {
+            assert_eq!(Kind::by_alias(alias), Some(kind), "{alias}");
+        }
+        assert_eq!(Kind::by_alias(""), None);
+    }
+
+    #[test]
+    fn the_content_of_secrets_is_in_no_message() {
+        let spec = SECRET
+            .spec_from_json(json!({ "data": "aHVudGVyMg==" }))
+            .unwrap();
+        assert_eq!(
+            SECRET.spec_to_json(&spec).unwrap(),
+            json!({ "data": "aHVudGVyMg==" })
+        );
+        let typed: crate::proto::system::Secret = Message::decode(spec).unwrap();
+        assert_eq!(format!("{typed:?}"), "Secret { (hidden) }");
+
+        let error = SECRET
+            .spec_from_json(json!({ "data": "hunter2!" }))
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid Secret object: data must be text in base64"
+        );
     }
 }

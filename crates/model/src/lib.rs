@@ -8,6 +8,7 @@
 //!
 //! A new kind is one module under [`kinds`] and one line in [`kinds::KINDS`].
 
+pub mod certificate;
 pub mod hostname;
 pub mod json;
 pub mod key;

@@ -1,16 +1,22 @@
 //! A resource as every part of Portolan holds it.
 
+use std::fmt;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use prost::Message;
 
-use crate::{key::ResourceKey, kind::SpecError, labels::Labels};
+use crate::{
+    key::ResourceKey,
+    kind::{Kind, SpecError},
+    labels::Labels,
+};
 
 /// A position in the order of all changes of one store; the first change has revision 1.
 pub type Revision = u64;
 
 /// One resource, immutable; shared behind `Arc`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Resource {
     /// Its identity.
     pub key: ResourceKey,
@@ -46,5 +52,32 @@ impl Resource {
         self.labels
             .get(crate::labels::DISPLAY_NAME)
             .map_or(&*self.key.name, String::as_str)
+    }
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resource")
+            .field("key", &self.key)
+            .field("labels", &self.labels)
+            .field("spec", &ShownSpec(self.key.kind, &self.spec))
+            .field("version", &self.version)
+            .field("revision", &self.revision)
+            .field("created", &self.created)
+            .field("modified", &self.modified)
+            .finish()
+    }
+}
+
+/// A spec as `Debug` may show it: that of a secret is hidden.
+pub struct ShownSpec<'a>(pub Kind, pub &'a Bytes);
+
+impl fmt::Debug for ShownSpec<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_secret() {
+            f.write_str("(hidden)")
+        } else {
+            self.1.fmt(f)
+        }
     }
 }

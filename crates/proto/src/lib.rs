@@ -50,3 +50,9 @@ pub use kuma::mesh::v1alpha1 as mesh;
 pub use kuma::system::v1alpha1 as system;
 /// `portolan.v1`
 pub use portolan::v1 as status;
+
+impl std::fmt::Debug for system::Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret { (hidden) }")
+    }
+}

@@ -22,4 +22,6 @@ kinds! {
     DATAPLANE_INSIGHT = dataplane_insight,
     ZONE = zone,
     ZONE_INSIGHT = zone_insight,
+    SECRET = secret,
+    GLOBAL_SECRET = global_secret,
 }
