@@ -67,7 +67,7 @@ impl Encoder {
     /// The name of a removed resource for a peer.
     pub(crate) fn removed(&self, key: &ResourceKey, hashed: bool) -> String {
         self.lock().remove(key);
-        wire_name(&self.side.name(key, &Default::default(), hashed), &key.mesh)
+        wire_name(&self.side.name(key, hashed), &key.mesh)
     }
 
     fn cached(&self, resource: &Resource) -> Arc<Encoded> {
@@ -84,7 +84,7 @@ impl Encoder {
 
     fn encode(&self, resource: &Resource, hashed: bool) -> Encoded {
         let key = &resource.key;
-        let name = self.side.name(key, &resource.labels, hashed);
+        let name = self.side.name(key, hashed);
         let labels = self.side.labels(resource, &name);
         let spec = Any {
             type_url: key.kind.spec_type_url(),
@@ -113,5 +113,60 @@ impl Encoder {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ResourceKey, (Revision, Arc<Encoded>)>> {
         // A panic elsewhere leaves the map as it was.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use portolan_model::{Labels, kinds};
+
+    use super::*;
+
+    fn route(revision: Revision, team: &str) -> Resource {
+        Resource {
+            key: ResourceKey::in_mesh(kinds::MESH_GATEWAY_ROUTE, "default", "r"),
+            labels: Labels::from([("team".to_owned(), team.to_owned())]),
+            spec: Bytes::from_static(b"spec"),
+            version: 1,
+            revision,
+            created: Timestamp::UNIX_EPOCH,
+            modified: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_resource_travels_with_its_name_its_labels_and_its_spec() {
+        let wire = Encoder::new(Side::Global).resource(&route(1, "a"), true);
+        assert_eq!(wire.name, "r-fdz955892fv4vx28.default");
+        let any = wire.resource.unwrap();
+        assert_eq!(any.type_url, KUMA_RESOURCE);
+        let body = KumaResource::decode(any.value.clone()).unwrap();
+        assert_eq!(wire.version, hex::encode(Sha256::digest(&any.value)));
+        let meta = body.meta.unwrap();
+        assert_eq!(
+            (&*meta.name, &*meta.mesh),
+            ("r-fdz955892fv4vx28", "default")
+        );
+        assert_eq!(meta.labels["kuma.io/display-name"], "r");
+        let spec = body.spec.unwrap();
+        assert_eq!(
+            spec.type_url,
+            "type.googleapis.com/kuma.mesh.v1alpha1.MeshGatewayRoute"
+        );
+        assert_eq!(&*spec.value, b"spec");
+    }
+
+    #[test]
+    fn a_resource_is_encoded_once_for_each_revision() {
+        let encoder = Encoder::new(Side::Global);
+        let body = |resource: &Resource| encoder.resource(resource, true).resource.unwrap().value;
+        let first = body(&route(1, "a"));
+        assert_eq!(first.as_ptr(), body(&route(1, "a")).as_ptr());
+        assert_ne!(first, body(&route(2, "b")));
+        let key = route(2, "b").key;
+        assert_eq!(encoder.removed(&key, true), "r-fdz955892fv4vx28.default");
+        assert_eq!(encoder.removed(&key, false), "r.default");
+        assert!(encoder.lock().is_empty(), "what is gone is not remembered");
     }
 }

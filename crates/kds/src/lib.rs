@@ -10,9 +10,15 @@
 //! wire is Kuma's. Peers of our own announce it (a feature value) and then resume where they were, and
 //! get large states in pages.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
 mod encode;
+#[cfg(test)]
+mod fixtures;
 pub mod global;
 mod names;
+#[cfg(test)]
+mod pair;
 mod peer;
 mod progress;
 mod receiver;

@@ -26,16 +26,17 @@ impl Side {
     }
 
     /// The name on the other side. `hashed` is false for zones of old that do not know hashes.
-    pub(crate) fn name(&self, key: &ResourceKey, labels: &Labels, hashed: bool) -> String {
+    ///
+    /// It follows from the key alone: of what was removed, nothing else is known.
+    pub(crate) fn name(&self, key: &ResourceKey, hashed: bool) -> String {
         let (zone, hashed) = match self {
-            Self::Global => (labels.get(labels::ZONE), hashed),
-            Self::Zone(zone) => (Some(zone), true),
+            Self::Global => (None, hashed),
+            Self::Zone(zone) => (Some(zone.as_str()), true),
         };
         if key.kind.keeps_name || !hashed {
             return key.name.to_string();
         }
-        let namespace = labels.get(NAMESPACE).map(String::as_str);
-        naming::hashed_name(&key.mesh, &key.name, zone.map(String::as_str), namespace)
+        naming::hashed_name(&key.mesh, &key.name, zone, None)
     }
 
     /// The labels on the other side.
@@ -73,6 +74,127 @@ pub(crate) fn belongs_to_zone(name: &str, mesh: &str, labels: &Labels, zone: &st
     let display = labels
         .get(labels::DISPLAY_NAME)
         .map_or(name, String::as_str);
-    let namespace = labels.get(NAMESPACE).map(String::as_str);
-    name == naming::hashed_name(mesh, display, Some(zone), namespace)
+    let named_in = |namespace| name == naming::hashed_name(mesh, display, Some(zone), namespace);
+    named_in(None) || labels.get(NAMESPACE).is_some_and(|it| named_in(Some(it)))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use portolan_model::{Kind, kinds};
+
+    use super::*;
+
+    fn labels<const N: usize>(labels: [(&str, &str); N]) -> Labels {
+        labels
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into()
+    }
+
+    fn resource(kind: Kind, name: &str, labels: Labels) -> Resource {
+        Resource {
+            key: ResourceKey::in_mesh(kind, "default", name),
+            labels,
+            spec: Default::default(),
+            version: 1,
+            revision: 1,
+            created: Timestamp::UNIX_EPOCH,
+            modified: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn zone() -> Side {
+        Side::Zone("zone-1".to_owned())
+    }
+
+    #[test]
+    fn names_are_those_that_kuma_gives() {
+        let route = |name: &str| ResourceKey::in_mesh(kinds::MESH_GATEWAY_ROUTE, "default", name);
+        let api = ResourceKey::in_mesh(kinds::DATAPLANE, "default", "api-1");
+        let mesh = ResourceKey::global(kinds::MESH, "default");
+        let cases = [
+            (Side::Global, route("r"), true, "r-fdz955892fv4vx28"),
+            (
+                Side::Global,
+                route("edge-gateway"),
+                true,
+                "edge-gateway-x7d7z4729b7688d4",
+            ),
+            (Side::Global, route("r"), false, "r"),
+            (Side::Global, mesh, true, "default"),
+            (zone(), api.clone(), true, "api-1-459fz76v78dx449x"),
+            (zone(), api, false, "api-1-459fz76v78dx449x"),
+        ];
+        for (side, key, hashed, expected) in cases {
+            assert_eq!(side.name(&key, hashed), expected, "{key} of {side:?}");
+        }
+    }
+
+    #[test]
+    fn each_side_sends_what_it_owns() {
+        let from_global = labels([(labels::ORIGIN, labels::ORIGIN_GLOBAL)]);
+        let from_zone = labels([(labels::ORIGIN, labels::ORIGIN_ZONE)]);
+        // Kind, labels, whether the global sends it, whether a zone does.
+        let cases = [
+            (kinds::MESH_GATEWAY_ROUTE, Labels::new(), true, false),
+            (kinds::MESH_GATEWAY_ROUTE, from_global.clone(), true, false),
+            (kinds::MESH_GATEWAY_ROUTE, from_zone.clone(), false, false),
+            (kinds::MESH_GATEWAY, from_zone.clone(), false, true),
+            (kinds::MESH_GATEWAY, from_global, true, false),
+            (kinds::DATAPLANE, from_zone, false, true),
+            (kinds::ZONE_INSIGHT, Labels::new(), false, false),
+        ];
+        for (kind, labels, global_sends, zone_sends) in cases {
+            let resource = resource(kind, "x", labels);
+            assert_eq!(Side::Global.owns(&resource), global_sends, "{resource:?}");
+            assert_eq!(zone().owns(&resource), zone_sends, "{resource:?}");
+        }
+    }
+
+    #[test]
+    fn labels_say_where_it_comes_from_and_what_its_author_called_it() {
+        let route = resource(kinds::MESH_GATEWAY_ROUTE, "r", labels([("team", "a")]));
+        let expected = labels([
+            (labels::DISPLAY_NAME, "r"),
+            (labels::ORIGIN, "global"),
+            ("team", "a"),
+        ]);
+        assert_eq!(Side::Global.labels(&route, "r-hash"), expected);
+        let api = resource(kinds::DATAPLANE, "api-1", Labels::new());
+        let expected = labels([(labels::ORIGIN, "zone"), (labels::ZONE, "zone-1")]);
+        assert_eq!(zone().labels(&api, "api-1"), expected);
+    }
+
+    #[test]
+    fn wire_names_end_with_the_mesh() {
+        let cases = [
+            ("a.b.default", Some(("a.b", "default"))),
+            ("default.", Some(("default", ""))),
+            ("default", None),
+        ];
+        for (wire, expected) in cases {
+            assert_eq!(from_wire(wire), expected, "{wire}");
+        }
+        assert_eq!(wire_name("default", ""), "default.");
+    }
+
+    #[test]
+    fn a_zone_gives_no_names_but_its_own() {
+        let named = |display: &str| labels([(labels::DISPLAY_NAME, display)]);
+        let in_kubernetes = labels([(labels::DISPLAY_NAME, "api-1"), (NAMESPACE, "shop")]);
+        let hashed = |namespace| naming::hashed_name("default", "api-1", Some("zone-1"), namespace);
+        let cases = [
+            (hashed(None), named("api-1"), true),
+            (hashed(None), named("api-2"), false),
+            (hashed(None), Labels::new(), false),
+            ("api-1".to_owned(), named("api-1"), false),
+            (hashed(Some("shop")), in_kubernetes.clone(), true),
+            (hashed(None), in_kubernetes, true),
+        ];
+        for (name, labels, expected) in cases {
+            let belongs = belongs_to_zone(&name, "default", &labels, "zone-1");
+            assert_eq!(belongs, expected, "{name} {labels:?}");
+            assert!(!belongs_to_zone(&name, "default", &labels, "zone-2"));
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! What a peer says about itself in the node of its first request.
 
-use portolan_model::Revision;
+use std::collections::BTreeSet;
+
+use portolan_model::{Kind, Revision};
 use portolan_proto::{
     discovery::Node,
     well_known::{ListValue, Struct, Value, value::Kind as Json},
@@ -11,6 +13,9 @@ use portolan_store::Watermark;
 const FEATURE: &str = "portolan-resume";
 /// Where a peer of our own says what it holds: `STORE` and `REVISION`.
 const RESUME: &str = "portolan-resume";
+/// Where a peer of our own says which kinds it is going to ask for: before it has asked for the last,
+/// no response brings it up to any revision.
+const KINDS: &str = "portolan-kinds";
 /// Announced by zones that want names with a hash.
 const HASH_SUFFIX: &str = "hash-suffix";
 /// What a Kuma 2.14 zone announces, as far as it is true of us.
@@ -25,6 +30,8 @@ pub(crate) struct Peer {
     pub(crate) hash_suffix: bool,
     /// What it holds already.
     pub(crate) holds: Option<Watermark>,
+    /// The kinds that it is going to ask for, empty if it does not say.
+    pub(crate) kinds: BTreeSet<String>,
     /// Its version, empty if it does not say.
     pub(crate) version: String,
     /// Identity of its process, empty if it does not say.
@@ -44,6 +51,7 @@ impl Peer {
             is_portolan: has(FEATURE),
             hash_suffix: has(HASH_SUFFIX),
             holds: object(metadata, RESUME).and_then(holds),
+            kinds: list(metadata, KINDS).into_iter().collect(),
             version: version
                 .map(|version| text(version, "version"))
                 .unwrap_or_default(),
@@ -60,13 +68,20 @@ fn holds(resume: &Struct) -> Option<Watermark> {
     })
 }
 
-/// The node that we show: who we are, and what we hold.
-pub(crate) fn node(name: &str, instance_id: &str, holds: Option<&Watermark>) -> Node {
+/// The node that we show: who we are, what we are going to ask for, and what we hold.
+pub(crate) fn node(
+    name: &str,
+    instance_id: &str,
+    kinds: impl Iterator<Item = Kind>,
+    holds: Option<&Watermark>,
+) -> Node {
+    let kinds: Vec<&str> = kinds.map(Kind::name).collect();
     let version = structure([("version", string(env!("CARGO_PKG_VERSION")))]);
     let mut fields = vec![
         ("config", string("")),
         ("control-plane-id", string(instance_id)),
         ("features", strings(&FEATURES)),
+        (KINDS, strings(&kinds)),
         ("version", value(structure([("kumaCp", value(version))]))),
     ];
     if let Some(holds) = holds {
@@ -102,7 +117,7 @@ fn string(text: &str) -> Value {
     }
 }
 
-fn strings(texts: &[&str]) -> Value {
+pub(crate) fn strings(texts: &[&str]) -> Value {
     let values = texts.iter().map(|text| string(text)).collect();
     Value {
         kind: Some(Json::ListValue(ListValue { values })),
@@ -142,6 +157,8 @@ fn list(structure: &Struct, name: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use portolan_model::kinds;
+
     use super::*;
 
     #[test]
@@ -150,11 +167,64 @@ mod tests {
             store_id: "s".to_owned(),
             revision: 7,
         };
-        let peer = Peer::of(&node("zone-1", "vm-1", Some(&holds)));
+        let kinds = [kinds::MESH, kinds::MESH_GATEWAY];
+        let peer = Peer::of(&node("zone-1", "vm-1", kinds.into_iter(), Some(&holds)));
         assert!(peer.is_portolan && peer.hash_suffix);
         assert_eq!(peer.holds, Some(holds));
+        assert_eq!(
+            peer.kinds,
+            ["Mesh", "MeshGateway"].map(str::to_owned).into()
+        );
         assert_eq!(peer.instance_id, "vm-1");
         assert_eq!(peer.version, env!("CARGO_PKG_VERSION"));
-        assert_eq!(Peer::of(&Node::default()), Peer::default());
+    }
+
+    #[test]
+    fn a_zone_of_kuma_is_read_as_it_says() {
+        let kuma = structure([
+            ("config", string("{}")),
+            ("control-plane-id", string("kuma-1")),
+            ("features", strings(&["zone-token", "hash-suffix"])),
+            (
+                "version",
+                value(structure([(
+                    "kumaCp",
+                    value(structure([("version", string("2.14.3"))])),
+                )])),
+            ),
+        ]);
+        let node = Node {
+            id: "zone-1".to_owned(),
+            metadata: Some(kuma),
+            ..Node::default()
+        };
+        let expected = Peer {
+            hash_suffix: true,
+            version: "2.14.3".to_owned(),
+            instance_id: "kuma-1".to_owned(),
+            ..Peer::default()
+        };
+        assert_eq!(Peer::of(&node), expected);
+    }
+
+    #[test]
+    fn what_is_missing_or_of_another_type_says_nothing() {
+        let wrong = structure([
+            ("features", string("portolan-resume")),
+            (RESUME, string("7")),
+            ("version", strings(&["2.14.3"])),
+        ]);
+        let nodes = [
+            Node::default(),
+            Node {
+                metadata: Some(wrong),
+                ..Node::default()
+            },
+        ];
+        for node in nodes {
+            assert_eq!(Peer::of(&node), Peer::default());
+        }
+        let no_number = structure([("store", string("s")), ("revision", string("many"))]);
+        assert_eq!(holds(&no_number), None);
     }
 }

@@ -8,8 +8,15 @@ use tokio::sync::watch;
 
 use crate::batch::Watermark;
 
-/// Deletions that are remembered for readers that catch up; the oldest half is forgotten beyond it.
-const MAX_TOMBSTONES: usize = 20_000;
+/// How many deletions are remembered for readers that catch up; beyond it the older half is forgotten.
+#[derive(Clone, Copy, Debug)]
+struct Remembered(usize);
+
+impl Default for Remembered {
+    fn default() -> Self {
+        Self(20_000)
+    }
+}
 
 /// The newest [`Snapshot`] of a store, for every reader.
 #[derive(Debug)]
@@ -77,6 +84,7 @@ pub struct Snapshot {
     watermark: Option<Watermark>,
     kinds: OrdMap<Kind, Collection>,
     tombstones: OrdMap<Revision, ResourceKey>,
+    remembered: Remembered,
 }
 
 /// All resources of one kind.
@@ -97,6 +105,14 @@ impl Snapshot {
         Self {
             store_id: store_id.into(),
             ..Self::default()
+        }
+    }
+
+    /// Nothing, and so many deletions are remembered.
+    pub(crate) fn remembering(store_id: &str, deletions: usize) -> Self {
+        Self {
+            remembered: Remembered(deletions),
+            ..Self::empty(store_id)
         }
     }
 
@@ -201,7 +217,7 @@ impl Snapshot {
         }
         collection.changes.insert(revision, change);
         self.revision = self.revision.max(revision);
-        if self.tombstones.len() > MAX_TOMBSTONES {
+        if self.tombstones.len() > self.remembered.0 {
             self.forget();
         }
     }
@@ -223,7 +239,7 @@ impl Snapshot {
 
     /// Forgets the older half of all deletions.
     fn forget(&mut self) {
-        for _ in 0..MAX_TOMBSTONES / 2 {
+        for _ in 0..self.remembered.0.div_ceil(2) {
             let Some((revision, key)) = self.tombstones.get_min().cloned() else {
                 return;
             };

@@ -17,6 +17,12 @@ pub fn new(cancel: CancellationToken) -> Arc<dyn Store> {
     engine::start(Nowhere, Snapshot::empty("memory"), cancel)
 }
 
+/// An empty store that forgets deletions soon: beyond that many the older half.
+pub fn forgetful(deletions: usize, cancel: CancellationToken) -> Arc<dyn Store> {
+    let empty = Snapshot::remembering("memory", deletions);
+    engine::start(Nowhere, empty, cancel)
+}
+
 struct Nowhere;
 
 #[async_trait]

@@ -149,3 +149,74 @@ impl Registry {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(registry: &Registry, zone: &str) -> Arc<ZoneState> {
+        Arc::clone(&registry.watch().borrow()[zone])
+    }
+
+    #[test]
+    fn a_newer_stream_replaces_the_older_and_cancels_it() {
+        let registry = Registry::default();
+        let first = registry.open("zone-1");
+        let other = registry.open("zone-2");
+        let second = registry.open("zone-1");
+        assert!(second.number > first.number);
+        assert!(first.replaced.is_cancelled());
+        assert!(!second.replaced.is_cancelled() && !other.replaced.is_cancelled());
+    }
+
+    #[test]
+    fn the_older_stream_has_nothing_more_to_say() {
+        let registry = Registry::default();
+        let first = registry.open("zone-1");
+        let second = registry.open("zone-1");
+        registry.update("zone-1", first.number, |state| {
+            state.acknowledged_revision = 9;
+        });
+        registry.close("zone-1", first.number);
+        let current = state(&registry, "zone-1");
+        assert!(current.online);
+        assert_eq!(current.acknowledged_revision, 0);
+        registry.close("zone-1", second.number);
+        assert!(!state(&registry, "zone-1").online);
+    }
+
+    #[test]
+    fn only_real_changes_are_published() {
+        let registry = Registry::default();
+        let stream = registry.open("zone-1");
+        let mut zones = registry.watch();
+        registry.update("zone-1", stream.number, |state| {
+            state.acknowledged_revision = 0;
+        });
+        registry.update("zone-2", 1, |state| state.acknowledged_revision = 7);
+        assert!(!zones.has_changed().unwrap());
+        registry.update("zone-1", stream.number, |state| {
+            state.acknowledged_revision = 7;
+        });
+        assert!(zones.has_changed().unwrap());
+        zones.mark_unchanged();
+        assert_eq!(state(&registry, "zone-1").acknowledged_revision, 7);
+    }
+
+    #[test]
+    fn a_zone_keeps_its_proxies_when_it_connects_again_and_loses_them_when_it_goes() {
+        let registry = Registry::default();
+        let status = ZoneStatus {
+            instances: vec![InstanceStatus::default()],
+            ..ZoneStatus::default()
+        };
+        registry.report("zone-1", status.clone());
+        assert!(registry.watch().borrow().is_empty(), "not connected yet");
+        registry.open("zone-1");
+        registry.report("zone-1", status);
+        let stream = registry.open("zone-1");
+        assert_eq!(state(&registry, "zone-1").instances.len(), 1);
+        registry.close("zone-1", stream.number);
+        assert!(state(&registry, "zone-1").instances.is_empty());
+    }
+}

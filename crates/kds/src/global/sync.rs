@@ -60,12 +60,17 @@ async fn send(
         let snapshot = index.borrow_and_update().clone();
         // Nothing is sent before the peer has said how it wants it.
         while sender.peer().is_some()
-            && let Some(response) = sender.next(&snapshot)
+            && let Some(response) = sender
+                .next(&snapshot)
+                .map_err(|overtaken| Status::aborted(overtaken.to_string()))?
         {
-            responses
-                .send(Ok(response))
-                .await
-                .map_err(|_| Status::cancelled("zone is gone"))?;
+            // A zone that does not read holds up nobody, not even the stream that takes its place.
+            tokio::select! {
+                sent = responses.send(Ok(response)) => {
+                    sent.map_err(|_| Status::cancelled("zone is gone"))?;
+                }
+                status = stop(shared, stream) => return Err(status),
+            }
         }
         let acknowledged = sender.acknowledged();
         shared.registry.update(zone, stream.number, |state| {
@@ -77,11 +82,16 @@ async fn send(
                 hear(shared, zone, stream.number, &mut sender, request);
             }
             changed = index.changed() => changed.map_err(|_| Status::unavailable("stopping"))?,
-            () = stream.replaced.cancelled() => {
-                return Err(Status::aborted("another stream of this zone took over"));
-            }
-            () = shared.cancel.cancelled() => return Err(Status::unavailable("the global stops")),
+            status = stop(shared, stream) => return Err(status),
         }
+    }
+}
+
+/// Waits for a reason to end a stream that this side has.
+async fn stop(shared: &Shared, stream: &Opened) -> Status {
+    tokio::select! {
+        () = stream.replaced.cancelled() => Status::aborted("another stream of this zone took over"),
+        () = shared.cancel.cancelled() => Status::unavailable("the global stops"),
     }
 }
 
@@ -141,8 +151,9 @@ async fn receive(
     requests: &Outgoing<DeltaDiscoveryRequest>,
 ) -> Result<(), Status> {
     let gone = |_| Status::cancelled("zone is gone");
-    let node = peer::node(zone, &shared.config.instance_id, None);
-    for kind in Kind::all().filter(|kind| kind.direction.to_global()) {
+    let kinds = || Kind::all().filter(|kind| kind.direction.to_global());
+    let node = peer::node(zone, &shared.config.instance_id, kinds(), None);
+    for kind in kinds() {
         let mut request = Receiver::subscribe(kind);
         request.node = Some(node.clone());
         requests.send(Ok(request)).await.map_err(gone)?;

@@ -109,9 +109,10 @@ fn sync_client(config: &ZoneConfig, channel: Channel) -> KdsSyncServiceClient<Ch
 async fn from_global(config: &ZoneConfig, channel: Channel) -> Result<(), Status> {
     let (requests, outgoing) = mpsc::channel::<DeltaDiscoveryRequest>(QUEUE);
     let holds = config.store.index().snapshot().watermark().cloned();
-    let node = peer::node(&config.zone, &config.instance_id, holds.as_ref());
+    let kinds = || Kind::all().filter(|kind| kind.direction.to_zone());
+    let node = peer::node(&config.zone, &config.instance_id, kinds(), holds.as_ref());
     let gone = |_| Status::cancelled("the global is gone");
-    for kind in Kind::all().filter(|kind| kind.direction.to_zone()) {
+    for kind in kinds() {
         let mut subscription = Receiver::subscribe(kind);
         subscription.node = Some(node.clone());
         requests.send(subscription).await.map_err(gone)?;
@@ -170,7 +171,10 @@ async fn to_global(
     let mut index = config.store.index().subscribe();
     loop {
         let snapshot = index.borrow_and_update().clone();
-        while let Some(response) = sender.next(&snapshot) {
+        while let Some(response) = sender
+            .next(&snapshot)
+            .map_err(|overtaken| Status::aborted(overtaken.to_string()))?
+        {
             let sent = responses.send(response).await;
             sent.map_err(|_| Status::cancelled("the global is gone"))?;
         }

@@ -1,8 +1,11 @@
 //! The half that receives: what a response means for the store.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_model::{Kind, Labels, ResourceKey, Scope, labels, validation};
+use portolan_model::{Kind, Labels, Resource, ResourceKey, Scope, labels, validation};
 use portolan_proto::{
     discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node, Status},
     mesh::KumaResource,
@@ -81,7 +84,7 @@ impl Receiver {
             watermark: progress.as_ref().and_then(watermark),
             ..Batch::default()
         };
-        match Kind::by_name(&response.type_url) {
+        match Kind::by_name(&response.type_url).filter(|kind| self.from.sends(*kind)) {
             Some(kind) => {
                 self.read(
                     kind,
@@ -92,7 +95,10 @@ impl Receiver {
                     &mut refused,
                 );
             }
-            None => refused.push(format!("{} is not a kind here", response.type_url)),
+            None => refused.push(format!(
+                "{} is not a kind that is taken from there",
+                response.type_url
+            )),
         }
         let refusal = (!refused.is_empty()).then(|| Status {
             code: INVALID,
@@ -128,10 +134,8 @@ impl Receiver {
     ) {
         let mut written = BTreeMap::new();
         for resource in &response.resources {
-            match self
-                .from
-                .write(kind, resource.resource.as_ref().map(|any| &*any.value))
-            {
+            let wire = resource.resource.as_ref().map(|any| &*any.value);
+            match self.from.write(kind, wire, stored) {
                 Ok((key, labels, spec)) => {
                     written.insert(key, (labels, spec));
                 }
@@ -178,16 +182,19 @@ impl Receiver {
         let phase = match progress {
             Some(progress) => progress.phase,
             None if state.listed => Phase::Delta,
-            None => Phase::ListLast,
+            None => Phase::List,
         };
         state.listed = true;
+        if matches!(phase, Phase::List | Phase::ListFirst) {
+            state.seen.clear();
+        }
         match phase {
             Phase::Delta => Vec::new(),
-            Phase::ListMore => {
+            Phase::ListFirst | Phase::ListMore => {
                 state.seen.extend(written.keys().cloned());
                 Vec::new()
             }
-            Phase::ListLast => {
+            Phase::List | Phase::ListLast => {
                 let seen = std::mem::take(&mut state.seen);
                 let listed = |key: &ResourceKey| seen.contains(key) || written.contains_key(key);
                 stored
@@ -215,7 +222,32 @@ impl From {
         }
     }
 
-    fn write(&self, kind: Kind, wire: Option<&[u8]>) -> Result<Readable, String> {
+    /// Whether resources of the kind come from there at all.
+    fn sends(&self, kind: Kind) -> bool {
+        match self {
+            Self::Global => kind.direction.to_zone(),
+            Self::Zone(_) => kind.direction.to_global(),
+        }
+    }
+
+    /// Whether a stored resource was written by somebody else, who alone may change it.
+    fn is_foreign(&self, held: &Resource) -> bool {
+        let label = |name: &str| held.labels.get(name).map(String::as_str);
+        match self {
+            Self::Global => label(labels::ORIGIN) == Some(labels::ORIGIN_ZONE),
+            Self::Zone(zone) => {
+                label(labels::ORIGIN) == Some(labels::ORIGIN_GLOBAL)
+                    || label(labels::ZONE).is_some_and(|other| other != zone)
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        kind: Kind,
+        wire: Option<&[u8]>,
+        stored: &Snapshot,
+    ) -> Result<Readable, String> {
         let resource = KumaResource::decode(wire.unwrap_or_default())
             .map_err(|error| format!("not readable: {error}"))?;
         let meta = resource.meta.ok_or("it has no meta")?;
@@ -248,6 +280,9 @@ impl From {
             mesh: meta.mesh.into(),
             name: meta.name.into(),
         };
+        if stored.get(&key).is_some_and(|held| self.is_foreign(held)) {
+            return Err("a resource of that name was written by somebody else".to_owned());
+        }
         Ok((key, all, spec))
     }
 }
