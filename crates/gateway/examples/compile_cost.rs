@@ -181,7 +181,7 @@ fn dataplane(name: &str, networking: &Value) -> Result<Arc<Resource>, Box<dyn Er
 }
 
 fn resource(kind: Kind, name: &str, spec: Value) -> Result<Arc<Resource>, Box<dyn Error>> {
-    let spec: Bytes = kind.spec_from_json(spec)?;
+    let spec: Bytes = kind.spec_from_json(&spec)?;
     Ok(Arc::new(Resource {
         key: ResourceKey::in_mesh(kind, "default", name),
         labels: portolan_model::Labels::new(),

@@ -84,7 +84,7 @@ pub struct Descriptor {
 #[derive(Debug)]
 pub struct Codec {
     secret: bool,
-    from_json: fn(Value) -> Result<Bytes, serde_json::Error>,
+    from_json: fn(&Value) -> Result<Bytes, String>,
     to_json: fn(&[u8]) -> Result<Value, String>,
     canonical: fn(&[u8]) -> Result<Bytes, prost::DecodeError>,
 }
@@ -94,7 +94,12 @@ impl Codec {
     pub const fn of<T: Message + Default + Serialize + DeserializeOwned>() -> Self {
         Self {
             secret: false,
-            from_json: |json| Ok(serde_json::from_value::<T>(json)?.encode_to_vec().into()),
+            from_json: |json| match T::deserialize(json) {
+                Ok(spec) => Ok(spec.encode_to_vec().into()),
+                // Read again, now with an eye on where: that takes longer, and errors are rare.
+                Err(error) => Err(serde_path_to_error::deserialize::<_, T>(json)
+                    .map_or_else(|with_path| with_path.to_string(), |_| error.to_string())),
+            },
             to_json: |wire| {
                 let spec = T::decode(wire).map_err(|error| error.to_string())?;
                 serde_json::to_value(&spec).map_err(|error| error.to_string())
@@ -191,15 +196,15 @@ impl Kind {
     /// Reads a spec from proto3 JSON. Unknown fields, and so the resource's meta fields, are skipped.
     ///
     /// # Errors
-    /// [`SpecError::Json`] with the parser's reason.
-    pub fn spec_from_json(self, json: Value) -> Result<Bytes, SpecError> {
-        (self.0.codec.from_json)(json).map_err(|error| SpecError::Json {
+    /// [`SpecError::Json`] with the path of the field and the parser's reason.
+    pub fn spec_from_json(self, json: &Value) -> Result<Bytes, SpecError> {
+        (self.0.codec.from_json)(json).map_err(|reason| SpecError::Json {
             kind: self.name(),
             reason: if self.is_secret() {
                 // The parser's own reason may quote what it read.
                 UNREADABLE_SECRET.to_owned()
             } else {
-                error.to_string()
+                reason
             },
         })
     }

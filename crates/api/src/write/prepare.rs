@@ -102,7 +102,7 @@ fn finish(
     mut violations: Violations,
 ) -> Result<Prepared, Refusal> {
     let Address { kind, mesh, name } = address;
-    let spec = kind.spec_from_json(spec).map_err(|error| match error {
+    let spec = kind.spec_from_json(&spec).map_err(|error| match error {
         SpecError::Json { reason, .. } => unreadable(kind, &reason),
         wire @ SpecError::Wire { .. } => Refusal::Unreadable(wire.to_string()),
     })?;

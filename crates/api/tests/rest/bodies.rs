@@ -134,3 +134,25 @@ async fn broken_yaml_is_refused() {
             .collect::<String>();
     assert_eq!(served.send("PUT", EDGE, &[YAML], bomb).await.status, 400);
 }
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused_with_its_path() {
+    let served = serve(Role::Global).await;
+    for (listener, path) in [
+        (r#"{"port":"many"}"#, "conf.listeners[1].port"),
+        (r#"{"port":-1}"#, "conf.listeners[1].port"),
+        (r#"{"protocol":"SMOKE"}"#, "conf.listeners[1].protocol"),
+        (r#"{"hostname":7}"#, "conf.listeners[1].hostname"),
+        (r#"{"tls":[]}"#, "conf.listeners[1].tls"),
+    ] {
+        let body = format!(
+            r#"{{"type":"MeshGateway","mesh":"default","name":"edge",
+                "conf":{{"listeners":[{{"port":80}},{listener}]}}}}"#
+        );
+        let answer = served.send("PUT", EDGE, &[], body).await;
+        assert_eq!(answer.status, 400);
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        let expected = format!("invalid MeshGateway object: \"{path}: ");
+        assert!(detail.starts_with(&expected), "{detail}");
+    }
+}

@@ -81,7 +81,7 @@ impl Served {
                 name: text("name").into(),
             },
             labels,
-            spec: kind.spec_from_json(resource.clone()).unwrap(),
+            spec: kind.spec_from_json(resource).unwrap(),
             expect: Expect::Any,
         };
         self.store

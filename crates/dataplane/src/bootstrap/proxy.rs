@@ -101,7 +101,7 @@ fn check_identity(request: &Request, mesh: &str, name: &str) -> Result<(), Boots
 fn spec(resource: Value) -> Result<Dataplane, BootstrapError> {
     let unreadable = |reason: String| BootstrapError::Unreadable(reason);
     let spec = DATAPLANE
-        .spec_from_json(resource)
+        .spec_from_json(&resource)
         .map_err(|error| unreadable(error.to_string()))?;
     let violations = (DATAPLANE.validate)(&spec);
     if !violations.is_empty() {

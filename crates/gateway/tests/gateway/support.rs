@@ -57,7 +57,7 @@ pub(crate) fn resource(json: Value) -> Resource {
             text("name").expect("name"),
         ),
         labels,
-        spec: kind.spec_from_json(json).unwrap(),
+        spec: kind.spec_from_json(&json).unwrap(),
         version: 1,
         revision: 1,
         created,

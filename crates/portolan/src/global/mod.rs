@@ -93,7 +93,7 @@ async fn create_default_mesh(store: &dyn Store) -> anyhow::Result<()> {
     if store.index().snapshot().get(&mesh).is_some() {
         return Ok(());
     }
-    let spec = kinds::MESH.spec_from_json(serde_json::json!({}))?;
+    let spec = kinds::MESH.spec_from_json(&serde_json::json!({}))?;
     let write = Write::Put {
         key: mesh,
         labels: Default::default(),
