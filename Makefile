@@ -38,9 +38,10 @@ bench:
 	@cargo build --release --quiet --workspace
 	@ENVOY_BIN=$$(target/release/portolan dp install-envoy) target/release/portolan-bench gateway
 
-## bench-scale: a hundred zones on one global; prints a table
+## bench-scale: a hundred zones on one global, and a thousand gateway instances in one zone; prints tables
 .PHONY: bench-scale
 bench-scale:
 	@scripts/setup
 	@cargo build --release --quiet --workspace
 	@target/release/portolan-bench zones
+	@target/release/portolan-bench instances

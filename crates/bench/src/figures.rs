@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-/// Measured times.
+/// Measured times, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Times(Vec<Duration>);
 
 impl Times {
     /// Adds one.
     pub(crate) fn add(&mut self, time: Duration) {
-        self.0.push(time);
-        self.0.sort_unstable();
+        let position = self.0.partition_point(|other| *other <= time);
+        self.0.insert(position, time);
     }
 
     /// The time that `percent` of all do not exceed (nearest rank); zero if there is none.

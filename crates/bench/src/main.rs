@@ -1,12 +1,14 @@
 //! `portolan-bench`: measures real processes on loopback and prints a table in Markdown.
 //!
 //! `gateway` runs a global on Postgres, two zones and one Envoy in each; `zones` runs a hundred light KDS
-//! clients against one global. `make bench` and `make bench-scale` call them.
+//! clients against one global, `instances` a thousand light ADS clients against one zone. `make bench` and
+//! `make bench-scale` call them.
 
 mod client;
 mod envoy_share;
 mod figures;
 mod gateway;
+mod instances;
 mod process;
 mod routes;
 mod zones;
@@ -21,6 +23,8 @@ enum Bench {
     Gateway(gateway::Args),
     /// A hundred zones on one global
     Zones(zones::Args),
+    /// A thousand instances of one gateway in a zone
+    Instances(instances::Args),
 }
 
 #[tokio::main]
@@ -28,5 +32,6 @@ async fn main() -> anyhow::Result<()> {
     match Bench::parse() {
         Bench::Gateway(args) => gateway::run(args).await,
         Bench::Zones(args) => zones::run(args).await,
+        Bench::Instances(args) => instances::run(args).await,
     }
 }

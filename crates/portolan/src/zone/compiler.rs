@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use portolan_gateway::{Compiled, ZoneView};
 use portolan_model::{Kind, ResourceKey, Revision, kinds};
 use portolan_store::{Change, Index, Snapshot as Stored};
-use portolan_xds::{Resource, Snapshot};
+use portolan_xds::Snapshot;
 use tokio::{
     sync::watch,
     task::block_in_place,
@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::sessions::Sessions;
+use super::{conversion::Conversions, sessions::Sessions};
 
 /// What a gateway's configuration is made of.
 const INPUTS: [Kind; 4] = [
@@ -83,6 +83,7 @@ struct Compiler {
     sessions: Arc<Sessions>,
     /// By proxy, so that nothing is sent where nothing changed.
     published: HashMap<ResourceKey, Published>,
+    conversions: Conversions,
 }
 
 struct Published {
@@ -99,6 +100,7 @@ impl Compiler {
             seen: 0,
             sessions,
             published: HashMap::new(),
+            conversions: Conversions::default(),
         }
     }
 
@@ -124,50 +126,45 @@ impl Compiler {
     fn publish(&mut self, stored: &Stored) -> bool {
         let watermark = watermark(stored);
         let mut published = false;
-        let open = self.sessions.open_dataplanes();
+        let open = self.sessions.open_streams();
         self.published
-            .retain(|dataplane, _| open.contains(dataplane));
-        // Instances of one gateway share a compilation, and so its conversion.
-        let mut converted: Vec<(Arc<Compiled>, Arc<Snapshot>)> = Vec::new();
-        for dataplane in open {
-            let Some(session) = self.sessions.state(&dataplane) else {
-                continue;
-            };
+            .retain(|dataplane, _| open.contains_key(dataplane));
+        // Instances with the same configuration share its snapshot.
+        let mut snapshots: HashMap<usize, Arc<Snapshot>> = HashMap::new();
+        for (dataplane, session) in open {
             let compiled = self.view.compile(&dataplane);
             let last = self.published.get(&dataplane);
-            let same = last.is_some_and(|last| {
-                last.session == session.id && same_arc(&last.compiled, &compiled)
-            });
-            if same && last.is_some_and(|last| last.snapshot.watermark == watermark) {
+            let same =
+                last.filter(|last| last.session == session && same_arc(&last.compiled, &compiled));
+            if same.is_some_and(|last| last.snapshot.watermark == watermark) {
                 continue;
             }
-            let snapshot = match (&compiled, last) {
-                (_, Some(last)) if same => Arc::new(Snapshot {
-                    watermark,
-                    types: last.snapshot.types.clone(),
-                }),
-                (Some(compiled), _) => shared_conversion(&mut converted, compiled, watermark),
-                (None, _) => Arc::new(Snapshot {
-                    watermark,
-                    ..Snapshot::default()
-                }),
-            };
-            published |= !same;
-            debug!(%dataplane, watermark, changed = !same, "configuration published");
+            let address = compiled
+                .as_ref()
+                .map_or(0, |shared| Arc::as_ptr(shared).addr());
+            let snapshot = snapshots.entry(address).or_insert_with(|| {
+                let nothing = Compiled::default();
+                let compiled = compiled.as_deref().unwrap_or(&nothing);
+                Arc::new(self.conversions.snapshot(compiled, watermark))
+            });
+            published |= same.is_none();
+            debug!(%dataplane, watermark, changed = same.is_none(), "configuration published");
             let gateway = compiled
                 .as_ref()
                 .and_then(|compiled| compiled.gateway.clone());
             self.sessions
-                .publish(&dataplane, gateway, Arc::clone(&snapshot));
+                .publish(&dataplane, gateway, Arc::clone(snapshot));
+            let snapshot = Arc::clone(snapshot);
             self.published.insert(
                 dataplane,
                 Published {
-                    session: session.id,
+                    session,
                     compiled,
                     snapshot,
                 },
             );
         }
+        self.conversions.forget_unused();
         published
     }
 }
@@ -178,37 +175,4 @@ fn same_arc(a: &Option<Arc<Compiled>>, b: &Option<Arc<Compiled>>) -> bool {
         (None, None) => true,
         _ => false,
     }
-}
-
-fn shared_conversion(
-    converted: &mut Vec<(Arc<Compiled>, Arc<Snapshot>)>,
-    compiled: &Arc<Compiled>,
-    watermark: Revision,
-) -> Arc<Snapshot> {
-    if let Some((_, snapshot)) = converted
-        .iter()
-        .find(|(other, _)| Arc::ptr_eq(other, compiled))
-    {
-        return Arc::clone(snapshot);
-    }
-    let types = compiled
-        .resources
-        .iter()
-        .map(|(type_url, resources)| {
-            let resources = resources.iter().map(|(name, encoded)| {
-                let version = Arc::clone(&encoded.version);
-                (
-                    Arc::clone(name),
-                    Resource {
-                        version,
-                        body: encoded.body.clone(),
-                    },
-                )
-            });
-            (*type_url, Arc::new(resources.collect()))
-        })
-        .collect();
-    let snapshot = Arc::new(Snapshot { watermark, types });
-    converted.push((Arc::clone(compiled), Arc::clone(&snapshot)));
-    snapshot
 }

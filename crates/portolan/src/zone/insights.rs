@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::join_all;
 use jiff::Timestamp;
 use portolan_model::{Labels, ResourceKey, kinds, labels};
 use portolan_proto::{
@@ -36,12 +37,17 @@ pub(crate) async fn run(
             changed = changes.changed() => if changed.is_err() { return },
             () = cancel.cancelled() => return,
         }
-        for (dataplane, state) in sessions.take_dirty() {
+        // All at once: the store commits together what arrives together.
+        let writes = sessions.take_dirty().into_iter().map(|(dataplane, state)| {
             let insight = insight(&instance_id, &state, None);
-            if let Err(error) = write(&*store, &zone, &dataplane, &insight).await {
-                warn!(%dataplane, %error, "cannot write the insight");
+            let (store, zone) = (&*store, &zone);
+            async move {
+                if let Err(error) = write(store, zone, &dataplane, &insight).await {
+                    warn!(%dataplane, %error, "cannot write the insight");
+                }
             }
-        }
+        });
+        join_all(writes).await;
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}
             () = cancel.cancelled() => return,

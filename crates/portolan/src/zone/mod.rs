@@ -9,6 +9,7 @@
 mod bootstrap;
 mod compiler;
 mod config;
+mod conversion;
 mod insights;
 mod proxies;
 mod registration;

@@ -1,6 +1,6 @@
 //! Tells the global what the zone has applied and what its proxies serve, the newest only.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use portolan_proto::status::ZoneStatus;
 use portolan_store::Index;
@@ -8,6 +8,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::sessions::Sessions;
+
+/// Least time between two reports: what many proxies acknowledge at once is told together.
+const INTERVAL: Duration = Duration::from_millis(10);
 
 /// Runs until cancelled.
 pub(crate) async fn run(
@@ -33,6 +36,7 @@ pub(crate) async fn run(
             *status = newest;
             modified
         });
+        tokio::time::sleep(INTERVAL).await;
         tokio::select! {
             changed = stored.changed() => if changed.is_err() { return },
             _ = changes.changed() => {}

@@ -146,17 +146,13 @@ impl Sessions {
         }
     }
 
-    /// The proxies that have a stream.
-    pub(crate) fn open_dataplanes(&self) -> Vec<ResourceKey> {
-        self.table.lock().keys().cloned().collect()
-    }
-
-    /// The state of one stream.
-    pub(crate) fn state(&self, dataplane: &ResourceKey) -> Option<SessionState> {
-        self.table
-            .lock()
-            .get(dataplane)
-            .map(|session| session.state.clone())
+    /// The proxies that have a stream, with its id.
+    pub(crate) fn open_streams(&self) -> HashMap<ResourceKey, u64> {
+        let table = self.table.lock();
+        let streams = table.iter();
+        streams
+            .map(|(dataplane, session)| (dataplane.clone(), session.state.id))
+            .collect()
     }
 
     /// Takes the states that changed since the last call.
