@@ -7,6 +7,9 @@ use prost::Message;
 /// What must not be printed; `src/lib.rs` gives it a `Debug` without its content.
 const HIDDEN: [&str; 1] = [".kuma.system.v1alpha1.Secret"];
 
+/// The one well-known type that is our own.
+const TIMESTAMP: (&str, &str) = (".google.protobuf.Timestamp", "crate::well_known::Timestamp");
+
 /// Packages whose messages have a proto3 JSON form.
 const JSON_PACKAGES: [&str; 3] = [
     ".kuma.mesh.v1alpha1",
@@ -29,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Ordered maps make the encoding of equal values equal, so bytes can be compared and hashed.
         .btree_map(["."])
         .compile_well_known_types()
+        .extern_path(TIMESTAMP.0, TIMESTAMP.1)
         .extern_path(".google.protobuf", "::pbjson_types")
         .enable_type_names()
         .skip_debug(HIDDEN);
@@ -36,6 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     pbjson_build::Builder::new()
         .register_descriptors(&descriptors.encode_to_vec())?
+        .extern_path(TIMESTAMP.0, TIMESTAMP.1)
         .extern_path(".google.protobuf", "::pbjson_types")
         .btree_map(["."])
         .ignore_unknown_fields()

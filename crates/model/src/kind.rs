@@ -78,6 +78,8 @@ pub struct Descriptor {
     pub validate: fn(&Bytes) -> Violations,
     /// Labels that the control plane derives from the spec, such as a Dataplane's proxy type.
     pub labels: fn(&Bytes) -> Labels,
+    /// The spec as the control plane of the zone of that name completes it, such as a Dataplane's tags.
+    pub in_zone: fn(Bytes, &str) -> Bytes,
 }
 
 /// Conversions of a spec that know its message type.
@@ -306,7 +308,7 @@ mod tests {
     #[test]
     fn the_content_of_secrets_is_in_no_message() {
         let spec = SECRET
-            .spec_from_json(json!({ "data": "aHVudGVyMg==" }))
+            .spec_from_json(&json!({ "data": "aHVudGVyMg==" }))
             .unwrap();
         assert_eq!(
             SECRET.spec_to_json(&spec).unwrap(),
@@ -316,7 +318,7 @@ mod tests {
         assert_eq!(format!("{typed:?}"), "Secret { (hidden) }");
 
         let error = SECRET
-            .spec_from_json(json!({ "data": "hunter2!" }))
+            .spec_from_json(&json!({ "data": "hunter2!" }))
             .unwrap_err();
         assert_eq!(
             error.to_string(),

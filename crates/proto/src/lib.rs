@@ -6,8 +6,14 @@
 
 #![allow(missing_docs, unreachable_pub, clippy::all)]
 
+mod timestamp;
+
 /// Well-known types (`Duration`, `Any`, `Struct`, wrappers) with their proto3 JSON form.
-pub use pbjson_types as well_known;
+pub mod well_known {
+    pub use pbjson_types::*;
+
+    pub use crate::timestamp::Timestamp;
+}
 
 pub mod kuma {
     pub mod mesh {

@@ -102,14 +102,15 @@ fn finish(
     mut violations: Violations,
 ) -> Result<Prepared, Refusal> {
     let Address { kind, mesh, name } = address;
-    let spec = kind.spec_from_json(&spec).map_err(|error| match error {
+    let mut spec = kind.spec_from_json(&spec).map_err(|error| match error {
         SpecError::Json { reason, .. } => unreadable(kind, &reason),
         wire @ SpecError::Wire { .. } => Refusal::Unreadable(wire.to_string()),
     })?;
-    if let Role::Zone { name: zone } = role
-        && zone.len() + ".".len() + name.len() > LONGEST_IN_ZONE
-    {
-        violations.add("name", "the length of the name must be shorter");
+    if let Role::Zone { name: zone } = role {
+        spec = (kind.in_zone)(spec, zone);
+        if zone.len() + ".".len() + name.len() > LONGEST_IN_ZONE {
+            violations.add("name", "the length of the name must be shorter");
+        }
     }
     violations
         .0

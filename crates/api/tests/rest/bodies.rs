@@ -156,3 +156,24 @@ async fn what_does_not_fit_is_refused_with_its_path() {
         assert!(detail.starts_with(&expected), "{detail}");
     }
 }
+
+#[tokio::test]
+async fn a_zone_writes_its_name_into_the_tags_of_dataplanes() {
+    let zone = serve(Role::Zone {
+        name: "zone-1".to_owned(),
+    })
+    .await;
+    const DATAPLANE: &str = "/meshes/default/dataplanes/api-1";
+    let body = json!({
+        "type": "Dataplane", "mesh": "default", "name": "api-1",
+        "networking": {
+            "address": "127.0.0.1",
+            "inbound": [{ "port": 80, "tags": { "kuma.io/service": "api", "kuma.io/zone": "other" } }],
+        },
+    });
+    let put = zone.send("PUT", DATAPLANE, &[], body.to_string()).await;
+    assert_eq!(put.status, 201);
+    let written = zone.send("GET", DATAPLANE, &[], "").await.json();
+    let tags = &written["networking"]["inbound"][0]["tags"];
+    assert_eq!(tags["kuma.io/zone"], "zone-1");
+}

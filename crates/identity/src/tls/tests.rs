@@ -64,6 +64,38 @@ fn clients_believe_whom_they_are_told_to() {
     }
 }
 
+/// A certificate that signs itself, as authority and server in one.
+fn of_itself(name: &str, from: (i32, u8, u8), to: (i32, u8, u8)) -> IssuedCertificate {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.not_before = rcgen::date_time_ymd(from.0, from.1, from.2);
+    params.not_after = rcgen::date_time_ymd(to.0, to.1, to.2);
+    IssuedCertificate {
+        cert_pem: params.self_signed(&key).unwrap().pem(),
+        key_pem: key.serialize_pem().into(),
+    }
+}
+
+#[test]
+fn a_server_that_shows_a_given_certificate_itself_is_believed() {
+    let (past, future) = ((2020, 1, 1), (2120, 1, 1));
+    let [good, same_name] = [(); 2].map(|()| of_itself("localhost", past, future));
+    let expired = of_itself("localhost", past, (2021, 1, 1));
+    let early = of_itself("localhost", (2119, 1, 1), future);
+    let cases = [
+        (&good, &good, "localhost", true),
+        (&good, &good, "elsewhere", false),
+        (&good, &same_name, "localhost", false),
+        (&expired, &expired, "localhost", false),
+        (&early, &early, "localhost", false),
+    ];
+    for (shown, given, name, believed) in cases {
+        let outcome = handshake(shown, &Trust::Authority(given.cert_pem.clone()), name);
+        assert_eq!(outcome.is_ok(), believed, "{name}: {outcome:?}");
+    }
+}
+
 #[test]
 fn unusable_texts_are_named() {
     let authority = authority();

@@ -4,12 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use portolan_model::{Labels, ResourceKey, kinds};
-use portolan_proto::{
-    system::{
-        KdsServiceStats, KdsStream, KdsStreams, KdsSubscription, KdsSubscriptionStatus,
-        KumaCpVersion, Version, ZoneInsight,
-    },
-    well_known,
+use portolan_proto::system::{
+    KdsServiceStats, KdsStream, KdsStreams, KdsSubscription, KdsSubscriptionStatus, KumaCpVersion,
+    Version, ZoneInsight,
 };
 use portolan_store::{Batch, Expect, Write};
 use prost::Message;
@@ -96,16 +93,16 @@ fn insight(instance_id: &str, state: &ZoneState) -> ZoneInsight {
     }
     let stream = KdsStream {
         global_instance_id: instance_id.to_owned(),
-        connect_time: Some(timestamp(state.connected)),
+        connect_time: Some(state.connected.into()),
     };
     let subscription = KdsSubscription {
         id: format!("{instance_id}-{}", state.stream),
         global_instance_id: instance_id.to_owned(),
         zone_instance_id: state.instance_id.clone(),
-        connect_time: Some(timestamp(state.connected)),
-        disconnect_time: (!state.online).then(|| timestamp(state.since)),
+        connect_time: Some(state.connected.into()),
+        disconnect_time: (!state.online).then(|| state.since.into()),
         status: Some(KdsSubscriptionStatus {
-            last_update_time: Some(timestamp(Timestamp::now())),
+            last_update_time: Some(Timestamp::now().into()),
             total: Some(stats(&total)),
             stat: state
                 .counts
@@ -132,12 +129,5 @@ fn insight(instance_id: &str, state: &ZoneState) -> ZoneInsight {
         acknowledged_revision: state.acknowledged_revision,
         last_error: state.last_error.clone().unwrap_or_default(),
         ..ZoneInsight::default()
-    }
-}
-
-fn timestamp(time: Timestamp) -> well_known::Timestamp {
-    well_known::Timestamp {
-        seconds: time.as_second(),
-        nanos: time.subsec_nanosecond(),
     }
 }

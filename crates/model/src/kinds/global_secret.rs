@@ -21,6 +21,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     codec: Codec::of_secret::<proto::system::Secret>(),
     validate: secret::validate,
     labels: |_| Labels::new(),
+    in_zone: |spec, _| spec,
 };
 
 /// What only the global itself may use.

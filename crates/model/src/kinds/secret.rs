@@ -25,6 +25,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     codec: Codec::of_secret::<proto::system::Secret>(),
     validate,
     labels: |_| Labels::new(),
+    in_zone: |spec, _| spec,
 };
 
 /// What a Secret or a GlobalSecret keeps.

@@ -21,4 +21,5 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     codec: Codec::of::<proto::system::ZoneInsight>(),
     validate: |_| Violations::default(),
     labels: |_| Labels::new(),
+    in_zone: |spec, _| spec,
 };

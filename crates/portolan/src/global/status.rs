@@ -5,13 +5,10 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use portolan_api::status::{Instance, Refused, Status, Zone};
 use portolan_kds::global::{ZoneState, Zones};
 use portolan_model::{Kind, Resource, ResourceKey, Revision, kinds, labels};
-use portolan_proto::{
-    mesh::DataplaneInsight, status::InstanceStatus, system::ZoneInsight, well_known,
-};
+use portolan_proto::{mesh::DataplaneInsight, status::InstanceStatus, system::ZoneInsight};
 use portolan_store::{Index, Snapshot};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -126,7 +123,7 @@ fn recorded(instance_id: &str, stored: &Snapshot, name: &str) -> Zone {
     Zone {
         name: name.to_owned(),
         online,
-        since: since.and_then(timestamp),
+        since: since.and_then(|since| since.try_into().ok()),
         acknowledged_revision: insight.acknowledged_revision,
         version: version.version,
         last_error: Some(insight.last_error).filter(|error| !error.is_empty()),
@@ -166,8 +163,4 @@ fn recorded_instances(stored: &Snapshot, zone: &str) -> Vec<Instance> {
             })
         })
         .collect()
-}
-
-fn timestamp(time: well_known::Timestamp) -> Option<Timestamp> {
-    Timestamp::new(time.seconds, time.nanos).ok()
 }

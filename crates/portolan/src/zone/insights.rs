@@ -5,12 +5,9 @@ use std::{sync::Arc, time::Duration};
 use futures::future::join_all;
 use jiff::Timestamp;
 use portolan_model::{Labels, ResourceKey, kinds, labels};
-use portolan_proto::{
-    mesh::{
-        DataplaneInsight, DiscoveryServiceStats, DiscoverySubscription,
-        DiscoverySubscriptionStatus, EnvoyVersion, ServedConfiguration, Version,
-    },
-    well_known,
+use portolan_proto::mesh::{
+    DataplaneInsight, DiscoveryServiceStats, DiscoverySubscription, DiscoverySubscriptionStatus,
+    ServedConfiguration,
 };
 use portolan_store::{Batch, Expect, Requirement, Store, StoreError, Write};
 use portolan_xds::type_urls;
@@ -113,23 +110,17 @@ pub(crate) fn insight(
     let subscription = DiscoverySubscription {
         id: format!("{instance_id}-{}", state.id),
         control_plane_instance_id: instance_id.to_owned(),
-        connect_time: Some(timestamp(state.connected)),
-        disconnect_time: disconnected.map(timestamp),
+        connect_time: Some(state.connected.into()),
+        disconnect_time: disconnected.map(Into::into),
         status: Some(DiscoverySubscriptionStatus {
-            last_update_time: Some(timestamp(Timestamp::now())),
+            last_update_time: Some(Timestamp::now().into()),
             total: Some(stats(total)),
             cds: of(type_urls::CLUSTER),
             eds: of(type_urls::ENDPOINTS),
             lds: of(type_urls::LISTENER),
             rds: of(type_urls::ROUTES),
         }),
-        version: Some(Version {
-            envoy: Some(EnvoyVersion {
-                version: state.envoy_version.clone(),
-                ..EnvoyVersion::default()
-            }),
-            ..Version::default()
-        }),
+        version: Some(state.version.clone()),
         ..DiscoverySubscription::default()
     };
     let refused = state.refused.as_ref();
@@ -155,12 +146,5 @@ fn stats(counts: Counts) -> DiscoveryServiceStats {
         responses_sent: counts.sent,
         responses_acknowledged: counts.acknowledged,
         responses_rejected: counts.refused,
-    }
-}
-
-fn timestamp(time: Timestamp) -> well_known::Timestamp {
-    well_known::Timestamp {
-        seconds: time.as_second(),
-        nanos: time.subsec_nanosecond(),
     }
 }

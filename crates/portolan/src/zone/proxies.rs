@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portolan_identity::tokens::{Proxy, Verifier};
 use portolan_model::{ResourceKey, kinds};
-use portolan_proto::{discovery::Node, well_known::value::Kind as Json};
+use portolan_proto::{discovery::Node, mesh::Version, well_known::value::Kind as Json};
 use portolan_xds::{Connect, Events, Proxies, Refusal, Session};
 use tonic::{Status, metadata::MetadataMap};
 use tracing::{info, warn};
@@ -34,9 +34,7 @@ impl Proxies for ZoneProxies {
             .inspect_err(|status| {
                 warn!(dataplane = %key, reason = status.message(), "proxy refused");
             })?;
-        let (id, snapshots) = self
-            .sessions
-            .open(&key, request.node.user_agent_version.clone());
+        let (id, snapshots) = self.sessions.open(&key, version(&request.node));
         info!(dataplane = %key, "proxy connected");
         let stream = Stream {
             key,
@@ -108,6 +106,16 @@ fn dataplane_key(node: &Node) -> Result<ResourceKey, Status> {
     Ok(ResourceKey::in_mesh(kinds::DATAPLANE, mesh, name))
 }
 
+/// What the bootstrap's metadata says of Envoy and of what runs it.
+fn version(node: &Node) -> Version {
+    let metadata = node.metadata.as_ref();
+    let told = metadata.and_then(|metadata| metadata.fields.get("version"));
+    let version = told.and_then(|told| serde_json::to_value(told).ok());
+    version
+        .and_then(|version| serde_json::from_value(version).ok())
+        .unwrap_or_default()
+}
+
 fn metadata_text<'a>(node: &'a Node, field: &str) -> Option<&'a str> {
     match node.metadata.as_ref()?.fields.get(field)?.kind.as_ref()? {
         Json::StringValue(text) if !text.is_empty() => Some(text),
@@ -167,6 +175,46 @@ impl Drop for Stream {
         if let Some(state) = self.sessions.close(&self.key, self.id) {
             info!(dataplane = %self.key, "proxy disconnected");
             self.registrar.left(self.key.clone(), state);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_proto::well_known::Struct;
+
+    use super::*;
+
+    fn node(metadata: serde_json::Value) -> Node {
+        let fields = metadata.as_object().into_iter().flatten();
+        let fields = fields.map(|(name, value)| (name.clone(), value.to_string()));
+        let read = |(name, json): (String, String)| Some((name, serde_json::from_str(&json).ok()?));
+        Node {
+            metadata: Some(Struct {
+                fields: fields.filter_map(read).collect(),
+            }),
+            ..Node::default()
+        }
+    }
+
+    #[test]
+    fn versions_are_taken_from_the_bootstrap_and_missed_without_harm() {
+        let told = version(&node(serde_json::json!({ "version": {
+            "envoy": { "version": "1.40.0", "build": "x/1.40.0", "kumaDpCompatible": true },
+            "kumaDp": { "version": "2.14.3", "gitTag": "v2.14.3", "buildDate": "2026" },
+        } })));
+        assert_eq!(
+            told.envoy.map(|envoy| envoy.version).as_deref(),
+            Some("1.40.0")
+        );
+        let data_plane = told.kuma_dp.map(|version| version.git_tag);
+        assert_eq!(data_plane.as_deref(), Some("v2.14.3"));
+        for nothing in [
+            serde_json::json!({}),
+            serde_json::json!({ "version": "1.40.0" }),
+            serde_json::json!({ "version": { "envoy": 7 } }),
+        ] {
+            assert_eq!(version(&node(nothing)), Version::default());
         }
     }
 }

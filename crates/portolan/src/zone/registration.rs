@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use portolan_model::{Labels, Resource, ResourceKey, kinds, labels, proto::mesh::Dataplane, tags};
+use portolan_model::{Labels, Resource, ResourceKey, kinds, labels, proto::mesh::Dataplane};
 use portolan_store::{Batch, Expect, Requirement, Snapshot, Store, StoreError, Write};
 use prost::Message;
 use tokio_util::sync::CancellationToken;
@@ -119,10 +119,13 @@ impl Registrar {
         let json: serde_json::Value =
             serde_norway::from_str(yaml).map_err(|error| invalid(error.to_string()))?;
         let user_labels = json.get("labels").cloned();
-        let mut spec: Dataplane =
-            serde_json::from_value(json).map_err(|error| invalid(error.to_string()))?;
-        tag_with_zone(&mut spec, &self.zone);
-        let encoded = spec.encode_to_vec().into();
+        let encoded = key
+            .kind
+            .spec_from_json(&json)
+            .map_err(|error| invalid(error.to_string()))?;
+        let encoded = (key.kind.in_zone)(encoded, &self.zone);
+        let spec =
+            Dataplane::decode(encoded.clone()).map_err(|error| invalid(error.to_string()))?;
         let violations = (key.kind.validate)(&encoded);
         if !violations.is_empty() {
             return Err(invalid(violations.to_string()));
@@ -232,22 +235,4 @@ fn is_brought(dataplane: &Resource) -> bool {
         .labels
         .get(LIFECYCLE)
         .is_some_and(|value| value == BY_PROXY)
-}
-
-/// Every set of tags names the zone, so that selectors can choose by it.
-fn tag_with_zone(spec: &mut Dataplane, zone: &str) {
-    let Some(networking) = &mut spec.networking else {
-        return;
-    };
-    let gateway = networking
-        .gateway
-        .iter_mut()
-        .map(|gateway| &mut gateway.tags);
-    let inbounds = networking
-        .inbound
-        .iter_mut()
-        .map(|inbound| &mut inbound.tags);
-    for tags in gateway.chain(inbounds) {
-        tags.insert(tags::ZONE.to_owned(), zone.to_owned());
-    }
 }

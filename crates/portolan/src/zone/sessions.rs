@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use portolan_model::{ResourceKey, Revision};
-use portolan_proto::status::InstanceStatus;
+use portolan_proto::{mesh::Version, status::InstanceStatus};
 use portolan_xds::{Refusal, Snapshot};
 use tokio::sync::watch;
 
@@ -27,8 +27,8 @@ pub(crate) struct SessionState {
     pub(crate) id: u64,
     /// When it was opened.
     pub(crate) connected: Timestamp,
-    /// Envoy's version, as it says.
-    pub(crate) envoy_version: String,
+    /// Versions of Envoy and of what runs it, as they say.
+    pub(crate) version: Version,
     /// The MeshGateway that the proxy runs.
     pub(crate) gateway: Option<Arc<str>>,
     /// The global's revision that everything acknowledged reflects.
@@ -74,14 +74,14 @@ impl Sessions {
     pub(crate) fn open(
         &self,
         dataplane: &ResourceKey,
-        envoy_version: String,
+        version: Version,
     ) -> (u64, watch::Receiver<Option<Arc<Snapshot>>>) {
         let (snapshots, receiver) = watch::channel(None);
         let id = *self.members.borrow() + 1;
         let state = SessionState {
             id,
             connected: Timestamp::now(),
-            envoy_version,
+            version,
             gateway: None,
             served: 0,
             refused: None,

@@ -8,7 +8,7 @@ use prost::Message;
 use crate::{
     kind::{Codec, Descriptor, Direction, Scope},
     labels::{Labels, PROXY_TYPE},
-    proto,
+    proto, tags,
 };
 
 /// The registry's entry.
@@ -25,6 +25,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     codec: Codec::of::<proto::mesh::Dataplane>(),
     validate: validate::validate,
     labels,
+    in_zone,
 };
 
 /// Says whether the proxy is a gateway, so that lists can be filtered by it.
@@ -33,4 +34,26 @@ fn labels(spec: &Bytes) -> Labels {
     let is_gateway = dataplane.networking.is_some_and(|networking| networking.gateway.is_some());
     let proxy_type = if is_gateway { "gateway" } else { "sidecar" };
     Labels::from([(PROXY_TYPE.to_owned(), proxy_type.to_owned())])
+}
+
+/// Every set of tags names the zone, so that selectors can choose by it.
+fn in_zone(spec: Bytes, zone: &str) -> Bytes {
+    let Ok(mut dataplane) = proto::mesh::Dataplane::decode(spec.clone()) else {
+        return spec;
+    };
+    let Some(networking) = &mut dataplane.networking else {
+        return spec;
+    };
+    let gateway = networking
+        .gateway
+        .iter_mut()
+        .map(|gateway| &mut gateway.tags);
+    let inbounds = networking
+        .inbound
+        .iter_mut()
+        .map(|inbound| &mut inbound.tags);
+    for tags in gateway.chain(inbounds) {
+        tags.insert(tags::ZONE.to_owned(), zone.to_owned());
+    }
+    dataplane.encode_to_vec().into()
 }

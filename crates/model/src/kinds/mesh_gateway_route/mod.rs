@@ -22,4 +22,5 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     codec: Codec::of::<proto::mesh::MeshGatewayRoute>(),
     validate: validate::validate,
     labels: |_| Labels::new(),
+    in_zone: |spec, _| spec,
 };

@@ -1,12 +1,14 @@
 //! TLS configurations for rustls, each with aws-lc-rs as its own provider.
 
+mod verifier;
+
 use std::sync::Arc;
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    ClientConfig, RootCertStore, ServerConfig,
+    client::danger::ServerCertVerifier,
+    crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
 use crate::Secret;
@@ -34,7 +36,7 @@ pub enum TlsError {
 /// Whom a client believes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// Servers with a certificate of this authority (PEM, one or more).
+    /// Servers with a certificate of this authority (PEM, one or more), or with one of these themselves.
     Authority(String),
     /// Servers with a certificate of an authority that this system trusts.
     System,
@@ -75,27 +77,30 @@ pub fn client_config(trust: &Trust, protocols: &[&str]) -> Result<ClientConfig, 
     let provider = provider();
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?;
+    let believes = |verifier: Arc<dyn ServerCertVerifier>| {
+        let dangerous = builder.clone().dangerous();
+        dangerous.with_custom_certificate_verifier(verifier)
+    };
     let builder = match trust {
-        Trust::Authority(pem) => builder.with_root_certificates(authority_roots(pem)?),
+        Trust::Authority(pem) => believes(Arc::new(given(pem, provider)?)),
         Trust::System => builder.with_root_certificates(system_roots()?),
-        Trust::Insecure => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(BelieveAnybody(provider))),
+        Trust::Insecure => believes(Arc::new(verifier::Anybody(provider))),
     };
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = alpn(protocols);
     Ok(config)
 }
 
-fn authority_roots(pem: &str) -> Result<RootCertStore, TlsError> {
+fn given(pem: &str, provider: Arc<CryptoProvider>) -> Result<verifier::Given, TlsError> {
     const SOURCE: &str = "the CA's certificate";
+    let certificates = certificates(pem, SOURCE)?;
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(pem, SOURCE)? {
+    for certificate in &certificates {
         roots
-            .add(certificate)
+            .add(certificate.clone())
             .map_err(|_| TlsError::Certificate(SOURCE))?;
     }
-    Ok(roots)
+    Ok(verifier::Given::new(certificates, roots, provider)?)
 }
 
 fn system_roots() -> Result<RootCertStore, TlsError> {
@@ -122,47 +127,6 @@ fn alpn(protocols: &[&str]) -> Vec<Vec<u8>> {
         .iter()
         .map(|protocol| protocol.as_bytes().to_vec())
         .collect()
-}
-
-/// Accepts each certificate; signatures of the handshake are still checked.
-#[derive(Debug)]
-struct BelieveAnybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for BelieveAnybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]
