@@ -1,64 +1,128 @@
 //! Keeps the ZoneInsights up to date: at most once a second for all zones that changed.
+//!
+//! Several replicas write them. The rule: who has a zone's stream open sees to it that the insight says
+//! so; who has lost it says so only while nobody else has it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use portolan_model::{Labels, ResourceKey, kinds};
+use portolan_model::{Labels, ResourceKey, Revision, kinds};
 use portolan_proto::system::{
     KdsServiceStats, KdsStream, KdsStreams, KdsSubscription, KdsSubscriptionStatus, KumaCpVersion,
     Version, ZoneInsight,
 };
-use portolan_store::{Batch, Expect, Write};
+use portolan_store::{Batch, Expect, Snapshot, Write};
 use prost::Message;
+use tokio::sync::watch;
 use tracing::warn;
 
-use super::{Shared, ZoneState};
+use super::{Shared, ZoneState, Zones, leftovers};
 
 /// Least time between two writes.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs until cancelled; sleeps while nothing changes.
 pub(super) async fn run(shared: Arc<Shared>) {
+    tokio::select! {
+        () = follow(&shared) => {}
+        () = shared.cancel.cancelled() => {}
+    }
+}
+
+async fn follow(shared: &Shared) {
+    leftovers::close(&shared.config).await;
+    let instance_id = &shared.config.instance_id;
     let mut zones = shared.registry.watch();
-    let mut written: BTreeMap<String, Arc<ZoneState>> = BTreeMap::new();
+    let mut index = shared.config.store.index().subscribe();
+    let mut written = Written::new();
+    // Insights up to this revision have been looked at.
+    let mut seen = 0;
     loop {
+        let newest = zones.borrow_and_update().clone();
+        let stored = index.borrow_and_update().clone();
+        let due = due(instance_id, &newest, &written, &stored, seen);
+        let writes: Vec<_> = due.iter().filter_map(|due| due.write.clone()).collect();
+        let wrote = !writes.is_empty();
+        let batch = Batch {
+            writes,
+            ..Batch::default()
+        };
+        let committed = if wrote {
+            shared.config.store.commit(batch).await.map(drop)
+        } else {
+            Ok(())
+        };
+        if wrote {
+            tokio::time::sleep(INTERVAL).await;
+        }
+        if let Err(error) = committed {
+            warn!(%error, "cannot write the insights of zones; trying again");
+            continue;
+        }
+        let settled = due
+            .into_iter()
+            .map(|due| (due.state.name.clone(), due.state));
+        written.extend(settled);
+        seen = stored.revision();
         tokio::select! {
             changed = zones.changed() => if changed.is_err() { return },
-            () = shared.cancel.cancelled() => return,
-        }
-        let newest = zones.borrow_and_update().clone();
-        let changed: Vec<_> = newest
-            .values()
-            .filter(|state| {
-                written
-                    .get(&state.name)
-                    .is_none_or(|old| differs(old, state))
-            })
-            .cloned()
-            .collect();
-        let writes = changed
-            .iter()
-            .map(|state| put(&shared.config.instance_id, state))
-            .collect();
-        match shared
-            .config
-            .store
-            .commit(Batch {
-                writes,
-                ..Batch::default()
-            })
-            .await
-        {
-            Ok(_) => {
-                written.extend(changed.into_iter().map(|state| (state.name.clone(), state)));
+            changed = insights_changed(&mut index, stored.last_change(kinds::ZONE_INSIGHT)) => {
+                if changed.is_err() { return }
             }
-            Err(error) => warn!(%error, "cannot write the insights of zones; trying again later"),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => {}
-            () = shared.cancel.cancelled() => return,
         }
     }
+}
+
+/// Waits until some insight was written after `known`.
+async fn insights_changed(
+    index: &mut watch::Receiver<Arc<Snapshot>>,
+    known: Revision,
+) -> Result<(), watch::error::RecvError> {
+    let newer = |stored: &Arc<Snapshot>| stored.last_change(kinds::ZONE_INSIGHT) > known;
+    index.wait_for(newer).await.map(drop)
+}
+
+/// What was last written of each zone.
+type Written = BTreeMap<String, Arc<ZoneState>>;
+
+/// A zone whose insight no longer tells the truth.
+struct Due {
+    state: Arc<ZoneState>,
+    /// `None` where another replica tells it.
+    write: Option<Write>,
+}
+
+/// `seen` is the revision up to which the stored insights have been looked at.
+fn due(
+    instance_id: &str,
+    newest: &Zones,
+    written: &Written,
+    stored: &Snapshot,
+    seen: Revision,
+) -> Vec<Due> {
+    let mut all = Vec::new();
+    for state in newest.values() {
+        let old = written.get(&state.name);
+        let is_news = old.is_none_or(|old| differs(old, state));
+        if !is_news && !leftovers::is_written_after(stored, &state.name, seen) {
+            continue;
+        }
+        let told = leftovers::told(stored, &state.name);
+        let is_open = told.as_ref().is_some_and(|told| told.is_open);
+        let is_ours = told.as_ref().is_none_or(|told| told.by == instance_id);
+        // Another replica that starts closes what it does not know to be open.
+        let was_closed = state.online && told.is_some() && !is_open;
+        if !is_news && !was_closed {
+            continue;
+        }
+        // The zone moved to another replica, which has written already: its stream is the newer one.
+        let has_moved = !state.online && is_open && !is_ours;
+        all.push(Due {
+            state: Arc::clone(state),
+            write: (!has_moved).then(|| put(instance_id, state)),
+        });
+    }
+    all
 }
 
 /// Whether anything changed that an insight tells; proxies have insights of their own.

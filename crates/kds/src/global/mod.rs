@@ -1,6 +1,7 @@
 //! The global's side: streams of zones.
 
 mod insights;
+mod leftovers;
 mod registry;
 mod services;
 mod sync;

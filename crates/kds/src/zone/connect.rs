@@ -9,12 +9,8 @@ use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
-use super::ZoneError;
+use super::{Keepalive, ZoneError};
 
-/// How often an idle connection is tried. A Kuma global ends connections that do so within 15 s.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
-/// How long an answer to that may take.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How the global sees this program.
@@ -30,14 +26,17 @@ pub(super) struct Address {
 }
 
 /// The addresses, checked.
-pub(super) fn addresses(globals: &[String]) -> Result<Vec<Address>, ZoneError> {
+pub(super) fn addresses(
+    globals: &[String],
+    keepalive: Keepalive,
+) -> Result<Vec<Address>, ZoneError> {
     if globals.is_empty() {
         return Err(ZoneError::Address(String::new()));
     }
-    globals.iter().map(|url| address(url)).collect()
+    globals.iter().map(|url| address(url, keepalive)).collect()
 }
 
-fn address(url: &str) -> Result<Address, ZoneError> {
+fn address(url: &str, keepalive: Keepalive) -> Result<Address, ZoneError> {
     let not_one = || ZoneError::Address(url.to_owned());
     let (secure, authority) = match url.split_once("://") {
         Some(("grpcs", rest)) => (true, rest),
@@ -47,8 +46,8 @@ fn address(url: &str) -> Result<Address, ZoneError> {
     let endpoint = Endpoint::from_shared(format!("http://{authority}"))
         .and_then(|endpoint| endpoint.user_agent(USER_AGENT))
         .map_err(|_| not_one())?
-        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .http2_keep_alive_interval(keepalive.interval)
+        .keep_alive_timeout(keepalive.timeout)
         .keep_alive_while_idle(true)
         .connect_timeout(CONNECT_TIMEOUT)
         .initial_stream_window_size(WINDOW_BYTES)

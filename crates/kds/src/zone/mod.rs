@@ -37,6 +37,27 @@ pub struct ZoneConfig {
     pub status: watch::Receiver<ZoneStatus>,
     /// Largest message in bytes, each way. Kuma's default is 10 MiB.
     pub max_message_bytes: usize,
+    /// How a connection that has died in silence is found.
+    pub keepalive: Keepalive,
+}
+
+/// How a connection that has died in silence is found.
+#[derive(Clone, Copy, Debug)]
+pub struct Keepalive {
+    /// How often an idle connection is tried.
+    pub interval: Duration,
+    /// How long an answer to that may take.
+    pub timeout: Duration,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self {
+            // A Kuma global ends connections that are tried more often than each 15 s.
+            interval: Duration::from_secs(20),
+            timeout: Duration::from_secs(5),
+        }
+    }
 }
 
 /// Why a zone cannot follow its global at all.
@@ -52,7 +73,7 @@ pub enum ZoneError {
 /// # Errors
 /// [`ZoneError`] when the configuration cannot lead anywhere.
 pub async fn run(config: ZoneConfig, cancel: CancellationToken) -> Result<(), ZoneError> {
-    let addresses = connect::addresses(&config.globals)?;
+    let addresses = connect::addresses(&config.globals, config.keepalive)?;
     let encoder = Encoder::new(Side::Zone(config.zone.clone()));
     let mut delays = backoff();
     for (url, address) in config.globals.iter().zip(&addresses).cycle() {

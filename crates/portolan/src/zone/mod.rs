@@ -189,6 +189,7 @@ fn spawn_sync(
         store: Arc::clone(store),
         status,
         max_message_bytes: MAX_MESSAGE_BYTES,
+        keepalive: kds::Keepalive::default(),
     };
     let cancel = cancel.clone();
     tasks.spawn("sync with the global", async move {

@@ -77,6 +77,8 @@ impl Sessions {
         version: Version,
     ) -> (u64, watch::Receiver<Option<Arc<Snapshot>>>) {
         let (snapshots, receiver) = watch::channel(None);
+        // Under the lock, so that two streams that open at once do not share an id.
+        let mut table = self.table.lock();
         let id = *self.members.borrow() + 1;
         let state = SessionState {
             id,
@@ -88,10 +90,9 @@ impl Sessions {
             counts: HashMap::new(),
             dirty: true,
         };
-        self.table
-            .lock()
-            .insert(dataplane.clone(), Session { state, snapshots });
-        self.members.send_modify(|members| *members += 1);
+        table.insert(dataplane.clone(), Session { state, snapshots });
+        self.members.send_replace(id);
+        drop(table);
         self.moved();
         (id, receiver)
     }
@@ -221,5 +222,36 @@ fn instance(key: &ResourceKey, state: &SessionState) -> InstanceStatus {
             .map(|refusal| refusal.message.clone())
             .unwrap_or_default(),
         refused_revision: refused.map_or(0, |refusal| refusal.watermark),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::{collections::BTreeSet, thread};
+
+    use portolan_model::kinds;
+
+    use super::*;
+
+    #[test]
+    fn streams_that_open_at_once_have_ids_of_their_own() {
+        let sessions = Sessions::new();
+        let open = |thread: usize| {
+            let sessions = Arc::clone(&sessions);
+            move || {
+                let ids = (0..200).map(|number| {
+                    let name = format!("edge-{thread}-{number}");
+                    let key = ResourceKey::in_mesh(kinds::DATAPLANE, "default", name);
+                    sessions.open(&key, String::new()).0
+                });
+                ids.collect::<Vec<_>>()
+            }
+        };
+        let threads: Vec<_> = (0..4).map(|number| thread::spawn(open(number))).collect();
+        let ids = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap());
+        assert_eq!(ids.collect::<BTreeSet<_>>(), (1..=800).collect());
     }
 }
