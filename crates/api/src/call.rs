@@ -6,7 +6,7 @@ use axum::{
 };
 use http::{HeaderMap, Uri, header, request::Parts};
 
-use crate::problem::Problem;
+use crate::{access::Caller, problem::Problem};
 
 /// Path, query and headers of one request.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     /// The headers.
     pub(crate) headers: HeaderMap,
+    /// Who asks.
+    pub(crate) caller: Caller,
     uri: Uri,
 }
 
@@ -60,6 +62,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Call {
             mesh: param("mesh"),
             name: param("name"),
             query: Query::of(&parts.uri),
+            caller: Caller::of(parts),
             headers: std::mem::take(&mut parts.headers),
             uri: parts.uri.clone(),
         })

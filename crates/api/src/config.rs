@@ -20,6 +20,8 @@ pub struct Api {
     pub instance: Instance,
     /// What `GET /_status` shows.
     pub status: watch::Receiver<Arc<Status>>,
+    /// Whether who asks from the machine itself is an administrator and may read and write secrets.
+    pub localhost_is_admin: bool,
     /// Signs data plane tokens; without it `POST /tokens/dataplane` is refused.
     pub tokens: Option<Arc<SigningKey>>,
     /// Largest body of one resource, in bytes.
@@ -42,6 +44,7 @@ impl Api {
                 ..Instance::default()
             },
             status: watch::channel(Arc::default()).1,
+            localhost_is_admin: true,
             tokens: None,
             max_body_bytes: 4 * 1024 * 1024,
             max_apply_bytes: 16 * 1024 * 1024,

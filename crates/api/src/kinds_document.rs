@@ -5,11 +5,14 @@ use http::StatusCode;
 use portolan_model::{Kind, Scope};
 use serde_json::{Value, json};
 
-use crate::{answer, router::Shared};
+use crate::{access, answer, call::Call, router::Shared};
 
-/// All kinds, ordered by name.
-pub(crate) async fn list(State(api): State<Shared>) -> Response {
-    let mut kinds: Vec<Kind> = Kind::all().collect();
+/// All kinds that the caller may read, ordered by name.
+pub(crate) async fn list(State(api): State<Shared>, call: Call) -> Response {
+    let is_admin = call.caller.is_admin(api.localhost_is_admin);
+    let mut kinds: Vec<Kind> = Kind::all()
+        .filter(|kind| access::check(*kind, is_admin).is_ok())
+        .collect();
     kinds.sort();
     let resources: Vec<Value> = kinds
         .into_iter()

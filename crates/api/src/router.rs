@@ -14,12 +14,13 @@ use portolan_model::{Kind, Scope};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    answer,
+    access, answer,
     call::Call,
     config::Api,
     gateway_dataplanes, guard, index_document,
     insights::{mesh, service},
     kinds_document,
+    problem::Problem,
     read::{View, insight_of, list::list, one::one},
     tokens, watch,
     write::{apply::apply, delete::delete, put::put},
@@ -97,17 +98,34 @@ fn with_kind(router: Router<Shared>, kind: Kind) -> Router<Shared> {
 }
 
 fn all(kind: Kind, view: View) -> MethodRouter<Shared> {
-    get(async move |state: State<Shared>, call: Call| list(kind, view, state, call).await)
+    get(async move |state: State<Shared>, call: Call| {
+        admitted(kind, &state, &call)?;
+        Ok::<_, Problem>(access::seal(kind, list(kind, view, state, call).await))
+    })
 }
 
 fn single(kind: Kind, view: View) -> MethodRouter<Shared> {
-    get(async move |state: State<Shared>, call: Call| one(kind, view, state, call).await)
+    get(async move |state: State<Shared>, call: Call| {
+        admitted(kind, &state, &call)?;
+        Ok::<_, Problem>(access::seal(kind, one(kind, view, state, call).await))
+    })
 }
 
 fn item(kind: Kind, view: View) -> MethodRouter<Shared> {
     single(kind, view)
-        .put(async move |state: State<Shared>, call: Call, body| put(kind, state, call, body).await)
-        .delete(async move |state: State<Shared>, call: Call| delete(kind, state, call).await)
+        .put(async move |state: State<Shared>, call: Call, body| {
+            admitted(kind, &state, &call)?;
+            put(kind, state, call, body).await
+        })
+        .delete(async move |state: State<Shared>, call: Call| {
+            admitted(kind, &state, &call)?;
+            delete(kind, state, call).await
+        })
+}
+
+/// Nothing of a kind is reached past this.
+fn admitted(kind: Kind, api: &Api, call: &Call) -> Result<(), Problem> {
+    access::check(kind, call.caller.is_admin(api.localhost_is_admin))
 }
 
 /// `GET /_status`: who has what; with `watch` a line at once and whenever it changes.

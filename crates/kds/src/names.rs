@@ -18,6 +18,9 @@ impl Side {
     /// Whether the resource is this side's to send.
     pub(crate) fn owns(&self, resource: &Resource) -> bool {
         let kind = resource.key.kind;
+        if !kind.may_travel(&resource.key.name) {
+            return false;
+        }
         let origin = resource.labels.get(labels::ORIGIN).map(String::as_str);
         match self {
             Self::Global => kind.direction.to_zone() && origin != Some(labels::ORIGIN_ZONE),

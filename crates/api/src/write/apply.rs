@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{body, plan, prepare::Prepared};
 use crate::{
-    answer,
+    access, answer,
     call::Call,
     document::{self, Format},
     problem::Problem,
@@ -45,7 +45,8 @@ pub(crate) async fn apply(
     body: Body,
 ) -> Result<Response, Problem> {
     let body = body::read(&call.headers, body, api.max_apply_bytes).await?;
-    let prepared = read_and_check(&api, Format::of(&call.headers), body).await?;
+    let is_admin = call.caller.is_admin(api.localhost_is_admin);
+    let prepared = read_and_check(&api, Format::of(&call.headers), body, is_admin).await?;
     if call.query.is("dryRun") {
         let snapshot = api.store.index().snapshot();
         let outcomes: Vec<_> = prepared
@@ -70,6 +71,7 @@ async fn read_and_check(
     api: &Shared,
     format: Format,
     body: Bytes,
+    is_admin: bool,
 ) -> Result<Vec<Prepared>, Problem> {
     let api = Shared::clone(api);
     let work = tokio::task::spawn_blocking(move || {
@@ -78,6 +80,9 @@ async fn read_and_check(
         let resources = plan::resources(documents);
         if resources.is_empty() {
             return Err(Problem::bad_request("no resource(s) passed to apply"));
+        }
+        for kind in resources.iter().filter_map(plan::kind) {
+            access::check(kind, is_admin)?;
         }
         plan::check(&api.role, &api.store.index().snapshot(), resources).map_err(|violations| {
             Problem::invalid_resources("Could not process resources", violations)

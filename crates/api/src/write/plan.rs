@@ -39,6 +39,11 @@ fn unpacked(document: Value) -> Vec<Value> {
     }
 }
 
+/// The kind that a resource says it is of, if there is such a kind.
+pub(super) fn kind(resource: &Value) -> Option<Kind> {
+    Kind::by_name(resource["type"].as_str()?)
+}
+
 /// What an apply writes, in the order of its resources.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use crate::config::Role;
 const LONGEST_IN_ZONE: usize = 252;
 
 /// A resource as it will be written.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Prepared {
     pub(crate) key: ResourceKey,
     pub(crate) labels: Labels,

@@ -4,6 +4,7 @@
 
 mod bodies;
 mod observed;
+mod secrets;
 mod support;
 mod tokens;
 mod troubles;

@@ -1,8 +1,8 @@
 //! What the tests share: an API over a store in memory, and requests to it.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, extract::ConnectInfo};
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
@@ -93,7 +93,7 @@ impl Served {
             .unwrap();
     }
 
-    /// Sends a request; `headers` are pairs.
+    /// Sends a request from the machine itself; `headers` are pairs.
     pub(crate) async fn send(
         &self,
         method: &str,
@@ -101,9 +101,24 @@ impl Served {
         headers: &[(&str, &str)],
         body: impl Into<Body>,
     ) -> Answer {
+        self.send_from("127.0.0.1", method, path, headers, body)
+            .await
+    }
+
+    /// Sends a request from an address.
+    pub(crate) async fn send_from(
+        &self,
+        peer: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
+        let peer = SocketAddr::new(peer.parse().unwrap(), 50000);
         let mut request = Request::builder()
             .method(method)
             .uri(path)
+            .extension(ConnectInfo(peer))
             .header("host", HOST);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -137,6 +152,7 @@ impl Served {
     pub(crate) async fn open(&self, path: &str) -> Lines {
         let request = Request::get(path)
             .header("host", HOST)
+            .extension(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 50000))))
             .body(Body::empty())
             .unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
