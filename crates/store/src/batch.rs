@@ -1,7 +1,9 @@
 //! What a writer asks for and what it is told.
 
+use std::fmt;
+
 use bytes::Bytes;
-use portolan_model::{Kind, Labels, ResourceKey, Revision};
+use portolan_model::{Kind, Labels, ResourceKey, Revision, resource::ShownSpec};
 
 /// Writes that happen together or not at all.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +41,7 @@ pub enum Requirement {
 }
 
 /// One write.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Write {
     /// Creates or replaces. Equal labels and spec are no change: no revision, no version, no feed.
     Put {
@@ -64,6 +66,27 @@ pub enum Write {
         /// The mesh.
         mesh: String,
     },
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Put {
+                key,
+                labels,
+                spec,
+                expect,
+            } => f
+                .debug_struct("Put")
+                .field("key", key)
+                .field("labels", labels)
+                .field("spec", &ShownSpec(key.kind, spec))
+                .field("expect", expect)
+                .finish(),
+            Self::Delete { key, expect } => write!(f, "Delete({key}, {expect:?})"),
+            Self::DeleteMesh { mesh } => write!(f, "DeleteMesh({mesh})"),
+        }
+    }
 }
 
 /// The optimistic lock.

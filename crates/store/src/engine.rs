@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use portolan_model::Revision;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::{
     batch::{Batch, Committed},
     evaluate::evaluate,
     index::{Change, Index, Snapshot},
+    seal::{CannotSeal, SealError},
     store::{Store, StoreError},
 };
 
@@ -68,6 +69,15 @@ pub(crate) enum DiskError {
     /// It is not known whether the transaction was committed.
     #[error("{0}")]
     Unknown(String),
+    /// Somebody wrote a secret that this process cannot decrypt. It must not go on with less than all.
+    #[error(transparent)]
+    Sealed(#[from] SealError),
+}
+
+impl From<CannotSeal> for DiskError {
+    fn from(error: CannotSeal) -> Self {
+        Self::Unavailable(error.to_string())
+    }
 }
 
 impl From<sqlx::Error> for DiskError {
@@ -113,8 +123,9 @@ pub(crate) fn start(disk: impl Disk, state: Snapshot, cancel: CancellationToken)
         disk,
         state,
         index: Arc::clone(&index),
+        cancel,
     };
-    tokio::spawn(writer.run(waiting, cancel));
+    tokio::spawn(writer.run(waiting));
     Arc::new(Queued { index, queue })
 }
 
@@ -122,14 +133,16 @@ struct Writer<D> {
     disk: D,
     state: Snapshot,
     index: Arc<Index>,
+    cancel: CancellationToken,
 }
 
 impl<D: Disk> Writer<D> {
-    async fn run(mut self, mut waiting: mpsc::Receiver<Pending>, cancel: CancellationToken) {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Pending>) {
         let mut compaction = tokio::time::interval(COMPACTION);
         compaction.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         compaction.tick().await;
         let mut group = Vec::new();
+        let cancel = self.cancel.clone();
         loop {
             tokio::select! {
                 biased;
@@ -153,8 +166,15 @@ impl<D: Disk> Writer<D> {
         let mut state = self.state.clone();
         match self.disk.catch_up(&mut state).await {
             Ok(()) => self.publish(state),
+            Err(error @ DiskError::Sealed(_)) => self.stop(&error),
             Err(error) => debug!(%error, "the database is away"),
         }
+    }
+
+    /// Ends the process: an index without a secret that others see would make zones drop it.
+    fn stop(&self, error: &DiskError) {
+        error!(%error, "stopping: another process wrote a secret that cannot be decrypted here");
+        self.cancel.cancel();
     }
 
     async fn compact(&mut self) {
@@ -177,6 +197,9 @@ impl<D: Disk> Writer<D> {
                 warn!(%error, writes = answers.len(), "writes failed");
                 for (answer, result) in answers {
                     let _ = answer.send(result.and(Err(StoreError::from(&error))));
+                }
+                if matches!(error, DiskError::Sealed(_)) {
+                    self.stop(&error);
                 }
             }
         }
@@ -274,6 +297,7 @@ impl From<&DiskError> for StoreError {
         match error {
             DiskError::Unavailable(reason) => Self::Unavailable(reason.clone()),
             DiskError::Unknown(reason) => Self::Unknown(reason.clone()),
+            DiskError::Sealed(error) => Self::Unavailable(error.to_string()),
         }
     }
 }

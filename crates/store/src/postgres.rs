@@ -22,7 +22,8 @@ use crate::{
     engine::{self, Disk, DiskError},
     index::{Change, Snapshot},
     retention::Retention,
-    row::{Row, last_of_each, signed, unsigned},
+    row::{Row, Sealed, last_of_each, signed, unsigned},
+    seal::SecretKeys,
     store::{OpenError, Store},
 };
 
@@ -35,12 +36,13 @@ const BEAT: Duration = Duration::from_secs(5);
 /// Longest time for a connection to be made.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// Connects, migrates, and reads everything.
+/// Connects, migrates, and reads everything. What older keys encrypted is encrypted anew with the first.
 ///
 /// # Errors
-/// What the database said.
+/// [`OpenError::Sealed`] when a key is missing; otherwise what the database said.
 pub async fn connect(
     url: &str,
+    keys: SecretKeys,
     retention: Retention,
     cancel: CancellationToken,
 ) -> Result<Arc<dyn Store>, OpenError> {
@@ -51,9 +53,11 @@ pub async fn connect(
         .run(&mut connection)
         .await
         .map_err(|error| OpenError::Database(error.to_string()))?;
+    renew(&mut connection, &keys).await?;
     let listener = listen(&options).await?;
     let mut disk = Database {
         options,
+        keys,
         retention,
         link: Some(Link {
             connection,
@@ -67,6 +71,7 @@ pub async fn connect(
 
 struct Database {
     options: PgConnectOptions,
+    keys: SecretKeys,
     retention: Retention,
     /// `None` while the database is away.
     link: Option<Link>,
@@ -122,6 +127,11 @@ impl Database {
         self.link.as_mut().ok_or_else(away)
     }
 
+    fn rows(&self, changes: &[Change]) -> Result<Vec<Row>, DiskError> {
+        let rows = changes.iter().map(|change| Row::of(change, &self.keys));
+        rows.collect()
+    }
+
     /// Forgets the link after an error: what state its transaction is in is not known.
     fn lost(&mut self, error: sqlx::Error) -> DiskError {
         if self.link.take().is_some() {
@@ -134,7 +144,7 @@ impl Database {
         let link = self.link().await?;
         let loaded = load(&mut link.connection).await;
         match loaded {
-            Ok(loaded) => loaded.snapshot(),
+            Ok(loaded) => loaded.snapshot(&self.keys),
             Err(error) => Err(self.lost(error)),
         }
     }
@@ -166,6 +176,40 @@ impl Database {
     }
 }
 
+/// Encrypts with the first key what an older one encrypted; one replica at a time.
+async fn renew(connection: &mut PgConnection, keys: &SecretKeys) -> Result<(), OpenError> {
+    let mut transaction = connection.begin().await?;
+    sqlx::query("SELECT revision FROM store FOR UPDATE")
+        .execute(&mut *transaction)
+        .await?;
+    for table in ["resources", "changes"] {
+        let select = format!(
+            "SELECT revision, kind, mesh, name, spec FROM {table}
+              WHERE version > 0 AND kind = ANY($1)"
+        );
+        let stored: Vec<Sealed> = sqlx::query_as(&select)
+            .bind(Sealed::kinds())
+            .fetch_all(&mut *transaction)
+            .await?;
+        let update = format!(
+            "UPDATE {table} SET spec = $1
+              WHERE kind = $2 AND mesh = $3 AND name = $4 AND revision = $5"
+        );
+        for row in Sealed::renew(stored, keys)? {
+            sqlx::query(&update)
+                .bind(row.spec)
+                .bind(row.kind)
+                .bind(row.mesh)
+                .bind(row.name)
+                .bind(row.revision)
+                .execute(&mut *transaction)
+                .await?;
+        }
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
 /// Everything, as rows.
 struct Loaded {
     store: StoreRow,
@@ -175,11 +219,11 @@ struct Loaded {
 type StoreRow = (String, i64, i64, Option<String>, Option<i64>);
 
 impl Loaded {
-    fn snapshot(self) -> Result<Snapshot, DiskError> {
+    fn snapshot(self, keys: &SecretKeys) -> Result<Snapshot, DiskError> {
         let (store_id, revision, horizon, watermark_store, watermark_revision) = self.store;
         let mut state = Snapshot::empty(&store_id);
         state.set_horizon(unsigned(horizon));
-        apply(&mut state, self.rows)?;
+        apply(&mut state, self.rows, keys)?;
         state.advance(unsigned(revision));
         state.set_watermark(watermark(watermark_store, watermark_revision));
         Ok(state)
@@ -194,10 +238,10 @@ fn watermark(store_id: Option<String>, revision: Option<i64>) -> Option<Watermar
     })
 }
 
-fn apply(state: &mut Snapshot, rows: Vec<Row>) -> Result<(), DiskError> {
+fn apply(state: &mut Snapshot, rows: Vec<Row>, keys: &SecretKeys) -> Result<(), DiskError> {
     let mut shared = HashMap::new();
     for row in rows {
-        if let Some(change) = row.change(&mut shared)? {
+        if let Some(change) = row.change(&mut shared, keys)? {
             state.apply(change);
         }
     }
@@ -268,15 +312,15 @@ async fn news_since(
     )))
 }
 
-fn take_over(state: &mut Snapshot, news: Option<News>) -> Result<(), DiskError> {
+fn take_over(state: &mut Snapshot, news: Option<News>, keys: &SecretKeys) -> Result<(), DiskError> {
     match news {
         None => {}
         Some(News::Rows(rows, watermark)) => {
-            apply(state, rows)?;
+            apply(state, rows, keys)?;
             state.set_watermark(watermark);
         }
         Some(News::Everything(loaded)) => {
-            *state = loaded.snapshot()?;
+            *state = loaded.snapshot(keys)?;
             // Readers must list: what was deleted while this replica did not look is not known.
             state.set_horizon(state.revision());
         }
@@ -285,7 +329,7 @@ fn take_over(state: &mut Snapshot, news: Option<News>) -> Result<(), DiskError> 
 }
 
 async fn find(connection: &mut PgConnection, last: &Change) -> Result<bool, sqlx::Error> {
-    let row = Row::of(last);
+    let row = Row::without_spec(last);
     // Waits for the lock: the lost connection may still be committing on the other side.
     let mut transaction = connection.begin().await?;
     sqlx::query("SELECT revision FROM store FOR UPDATE")
@@ -341,6 +385,7 @@ const WRITE: &str = "
 async fn write(
     connection: &mut PgConnection,
     changes: &[Change],
+    rows: &[Row],
     state: &Snapshot,
 ) -> Result<bool, sqlx::Error> {
     let known = changes
@@ -350,7 +395,6 @@ async fn write(
         .iter()
         .map(|change| change.revision())
         .collect();
-    let rows: Vec<Row> = changes.iter().map(Row::of).collect();
     let numbers = |field: fn(&Row) -> i64| rows.iter().map(field).collect::<Vec<_>>();
     let texts = |field: fn(&Row) -> &str| rows.iter().map(field).collect::<Vec<_>>();
     let is_last: Vec<bool> = rows
@@ -402,7 +446,10 @@ impl Disk for Database {
     async fn begin(&mut self, state: &mut Snapshot) -> Result<(), DiskError> {
         let link = self.link().await?;
         match lock(&mut link.connection, state.revision()).await {
-            Ok(news) => take_over(state, news),
+            Ok(news) => take_over(state, news, &self.keys).inspect_err(|_| {
+                // Nothing will end the transaction: closing the connection lets go of the lock.
+                self.link = None;
+            }),
             Err(error) => Err(self.lost(error)),
         }
     }
@@ -412,16 +459,18 @@ impl Disk for Database {
         changes: &[Change],
         state: &Snapshot,
     ) -> Result<bool, DiskError> {
+        let rows = self.rows(changes)?;
         let link = self.link().await?;
-        match write(&mut link.connection, changes, state).await {
+        match write(&mut link.connection, changes, &rows, state).await {
             Ok(written) => Ok(written),
             Err(error) => self.settle(error, changes).await.map(|()| true),
         }
     }
 
     async fn commit(&mut self, changes: &[Change], state: &Snapshot) -> Result<(), DiskError> {
+        let rows = self.rows(changes)?;
         let link = self.link.as_mut().ok_or_else(away)?;
-        if let Err(error) = write(&mut link.connection, changes, state).await {
+        if let Err(error) = write(&mut link.connection, changes, &rows, state).await {
             return Err(self.lost(error));
         }
         match sqlx::query("COMMIT").execute(&mut link.connection).await {
@@ -457,7 +506,7 @@ impl Disk for Database {
     async fn catch_up(&mut self, state: &mut Snapshot) -> Result<(), DiskError> {
         let link = self.link().await?;
         match news_since(&mut link.connection, state.revision()).await {
-            Ok(news) => take_over(state, news),
+            Ok(news) => take_over(state, news, &self.keys),
             Err(error) => Err(self.lost(error)),
         }
     }

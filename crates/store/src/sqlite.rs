@@ -24,7 +24,8 @@ use crate::{
     engine::{self, Disk, DiskError},
     index::{Change, Snapshot},
     retention::Retention,
-    row::{Row, last_of_each, signed, unsigned},
+    row::{Row, Sealed, last_of_each, signed, unsigned},
+    seal::SecretKeys,
     store::{OpenError, Store},
 };
 
@@ -33,12 +34,15 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 /// Rows of one statement; SQLite takes 32,766 parameters.
 const ROWS: usize = 1000;
 
-/// Opens the file, makes it if it is not there, and reads everything.
+/// Opens the file, makes it if it is not there, and reads everything. What older keys encrypted is
+/// encrypted anew with the first.
 ///
 /// # Errors
-/// [`OpenError::InUse`] when another process has it open; otherwise what the database said.
+/// [`OpenError::InUse`] when another process has it open, [`OpenError::Sealed`] when a key is missing;
+/// otherwise what the database said.
 pub async fn open(
     path: &Path,
+    keys: SecretKeys,
     retention: Retention,
     cancel: CancellationToken,
 ) -> Result<Arc<dyn Store>, OpenError> {
@@ -63,8 +67,10 @@ pub async fn open(
         .map_err(|error| migration_in_use(path, error))?;
     let mut disk = SqliteFile {
         connection,
+        keys,
         retention,
     };
+    disk.renew().await?;
     let state = disk.load().await?;
     Ok(engine::start(disk, state, cancel))
 }
@@ -87,6 +93,7 @@ fn migration_in_use(path: &Path, error: sqlx::migrate::MigrateError) -> OpenErro
 
 struct SqliteFile {
     connection: SqliteConnection,
+    keys: SecretKeys,
     retention: Retention,
 }
 
@@ -118,7 +125,7 @@ impl SqliteFile {
         state.set_horizon(unsigned(horizon));
         let mut shared = HashMap::new();
         for row in rows {
-            if let Some(change) = row.change(&mut shared)? {
+            if let Some(change) = row.change(&mut shared, &self.keys)? {
                 state.apply(change);
             }
         }
@@ -134,27 +141,59 @@ impl SqliteFile {
         Ok(state)
     }
 
-    async fn insert(&mut self, table: &str, changes: &[&Change]) -> Result<(), sqlx::Error> {
+    /// Encrypts with the first key what an older one encrypted.
+    async fn renew(&mut self) -> Result<(), OpenError> {
+        for table in ["resources", "changes"] {
+            let mut transaction = self.connection.begin().await?;
+            let select = format!(
+                "SELECT revision, kind, mesh, name, spec FROM {table}
+                  WHERE version > 0 AND kind IN (SELECT value FROM json_each(?))"
+            );
+            let stored: Vec<Sealed> = sqlx::query_as(&select)
+                .bind(serde_json::json!(Sealed::kinds()).to_string())
+                .fetch_all(&mut *transaction)
+                .await?;
+            let update = format!(
+                "UPDATE {table} SET spec = ?
+                  WHERE kind = ? AND mesh = ? AND name = ? AND revision = ?"
+            );
+            for row in Sealed::renew(stored, &self.keys)? {
+                sqlx::query(&update)
+                    .bind(row.spec)
+                    .bind(row.kind)
+                    .bind(row.mesh)
+                    .bind(row.name)
+                    .bind(row.revision)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
+
+    async fn insert(&mut self, table: &str, changes: &[&Change]) -> Result<(), DiskError> {
         for page in changes.chunks(ROWS) {
+            let rows: Vec<Row> = page
+                .iter()
+                .map(|change| Row::of(change, &self.keys))
+                .collect::<Result<_, _>>()?;
             let mut statement = sqlx::QueryBuilder::<Sqlite>::new(format!(
                 "INSERT OR REPLACE INTO {table} \
                  (revision, kind, mesh, name, version, labels, spec, created, modified) "
             ));
-            statement.push_values(
-                page.iter().map(|change| Row::of(change)),
-                |mut values, row| {
-                    values
-                        .push_bind(row.revision)
-                        .push_bind(row.kind)
-                        .push_bind(row.mesh)
-                        .push_bind(row.name)
-                        .push_bind(row.version)
-                        .push_bind(row.labels)
-                        .push_bind(row.spec)
-                        .push_bind(row.created)
-                        .push_bind(row.modified);
-                },
-            );
+            statement.push_values(rows, |mut values, row| {
+                values
+                    .push_bind(row.revision)
+                    .push_bind(row.kind)
+                    .push_bind(row.mesh)
+                    .push_bind(row.name)
+                    .push_bind(row.version)
+                    .push_bind(row.labels)
+                    .push_bind(row.spec)
+                    .push_bind(row.created)
+                    .push_bind(row.modified);
+            });
             // A page of every size would be a statement of its own to remember.
             statement
                 .build()
@@ -165,7 +204,7 @@ impl SqliteFile {
         Ok(())
     }
 
-    async fn write(&mut self, changes: &[Change], state: &Snapshot) -> Result<(), sqlx::Error> {
+    async fn write(&mut self, changes: &[Change], state: &Snapshot) -> Result<(), DiskError> {
         self.insert("changes", &changes.iter().collect::<Vec<_>>())
             .await?;
         let (deleted, put): (Vec<_>, Vec<_>) = last_of_each(changes)
@@ -204,7 +243,7 @@ impl Disk for SqliteFile {
     async fn commit(&mut self, changes: &[Change], state: &Snapshot) -> Result<(), DiskError> {
         if let Err(error) = self.write(changes, state).await {
             self.rollback().await?;
-            return Err(error.into());
+            return Err(error);
         }
         if let Err(error) = sqlx::query("COMMIT").execute(&mut self.connection).await {
             // As when the disk is full: the transaction is still open and nothing is written.

@@ -69,6 +69,9 @@ pub enum OpenError {
     /// The file cannot be made or read.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// A secret in it cannot be decrypted.
+    #[error(transparent)]
+    Sealed(#[from] crate::seal::SealError),
     /// The database cannot be reached, or its content cannot be read.
     #[error("{0}")]
     Database(String),
@@ -82,6 +85,9 @@ impl From<sqlx::Error> for OpenError {
 
 impl From<crate::engine::DiskError> for OpenError {
     fn from(error: crate::engine::DiskError) -> Self {
-        Self::Database(error.to_string())
+        match error {
+            crate::engine::DiskError::Sealed(error) => Self::Sealed(error),
+            other => Self::Database(other.to_string()),
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args as ClapArgs;
 
-use crate::server::{storage, tls::TlsFiles};
+use crate::server::{secret_keys::SecretKeyFiles, storage, tls::TlsFiles};
 
 /// Runs a global control plane: the REST API and KDS for the zones.
 #[derive(ClapArgs, Debug)]
@@ -55,6 +55,19 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) kds_tls: TlsFiles,
+
+    #[command(flatten)]
+    pub(crate) secret_keys: SecretKeyFiles,
+
+    /// Whether requests from this machine may read and write secrets
+    #[arg(
+        long,
+        env = "PORTOLAN_LOCALHOST_IS_ADMIN",
+        default_value_t = true,
+        action = clap::ArgAction::Set,
+        value_name = "BOOL"
+    )]
+    pub(crate) localhost_is_admin: bool,
 }
 
 impl Args {

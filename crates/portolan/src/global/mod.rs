@@ -38,7 +38,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let kds_listener = listen::bind(args.kds_bind, "KDS (--kds-bind)")?;
     let certificate = tls::server_certificate(&data_dir, &args.kds_tls, &args.kds_names)?;
 
-    let store = storage::open(args.store.as_deref(), &data_dir, cancel.clone()).await?;
+    let keys = args.secret_keys.load(&data_dir)?;
+    let store = storage::open(args.store.as_deref(), &data_dir, keys, cancel.clone()).await?;
     create_default_mesh(&*store).await?;
 
     let instance = version::Instance::new();
@@ -63,6 +64,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         role: api::Role::Global,
         instance: instance.for_api(store.index()),
         status,
+        localhost_is_admin: args.localhost_is_admin,
         ..api::Api::new(Arc::clone(&store))
     });
     info!(

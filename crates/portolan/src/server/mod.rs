@@ -3,6 +3,7 @@
 pub(crate) mod duration;
 pub(crate) mod listen;
 pub(crate) mod logging;
+pub(crate) mod secret_keys;
 pub(crate) mod storage;
 pub(crate) mod tasks;
 pub(crate) mod tls;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use portolan_store::{Store, postgres, sqlite};
+use portolan_store::{SecretKeys, Store, postgres, sqlite};
 use tokio_util::sync::CancellationToken;
 
 /// Where a control plane keeps its files unless it is told: the XDG data folder.
@@ -23,11 +23,12 @@ pub(crate) fn default_data_dir(role: &str) -> PathBuf {
 pub(crate) async fn open(
     url: Option<&str>,
     data_dir: &Path,
+    keys: SecretKeys,
     cancel: CancellationToken,
 ) -> anyhow::Result<Arc<dyn Store>> {
     match url {
         Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-            Ok(postgres::connect(url, Default::default(), cancel)
+            Ok(postgres::connect(url, keys, Default::default(), cancel)
                 .await
                 .context("cannot open the Postgres store (--store)")?)
         }
@@ -40,7 +41,7 @@ pub(crate) async fn open(
                 fs::create_dir_all(folder)
                     .with_context(|| format!("cannot create the folder {}", folder.display()))?;
             }
-            Ok(sqlite::open(&path, Default::default(), cancel)
+            Ok(sqlite::open(&path, keys, Default::default(), cancel)
                 .await
                 .with_context(|| format!("cannot open the SQLite store {}", path.display()))?)
         }

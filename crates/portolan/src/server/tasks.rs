@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use tokio::{signal::unix, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -33,14 +33,15 @@ impl Tasks {
     /// Runs until SIGINT, SIGTERM or cancellation, then lets every task end by itself.
     ///
     /// # Errors
-    /// The error of the first task that failed, or the name of one that ended too early.
+    /// The error of the first task that failed, or the name of one that ended too early. Cancellation comes
+    /// from inside, from what cannot go on, and is an error too.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let mut terminate =
             unix::signal(unix::SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let outcome = tokio::select! {
             _ = tokio::signal::ctrl_c() => Ok(()),
             _ = terminate.recv() => Ok(()),
-            () = self.cancel.cancelled() => Ok(()),
+            () = self.cancel.cancelled() => Err(anyhow!("it cannot go on; the log says why")),
             ended = self.set.join_next() => ended.map_or(Ok(()), early_end),
         };
         info!("stopping");

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args as ClapArgs;
 
-use crate::server::{storage, tls::TlsFiles};
+use crate::server::{secret_keys::SecretKeyFiles, storage, tls::TlsFiles};
 
 /// Runs a zone control plane: a durable copy of what the global says, and xDS for the zone's gateways.
 #[derive(ClapArgs, Debug)]
@@ -77,6 +77,19 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) dp_tls: TlsFiles,
+
+    #[command(flatten)]
+    pub(crate) secret_keys: SecretKeyFiles,
+
+    /// Whether requests from this machine may read and write secrets
+    #[arg(
+        long,
+        env = "PORTOLAN_LOCALHOST_IS_ADMIN",
+        default_value_t = true,
+        action = clap::ArgAction::Set,
+        value_name = "BOOL"
+    )]
+    pub(crate) localhost_is_admin: bool,
 
     /// Lets data planes in without a token: for trials only
     #[arg(long, env = "PORTOLAN_DP_WITHOUT_TOKEN")]

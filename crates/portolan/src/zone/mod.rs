@@ -56,7 +56,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         &data_dir.join("dataplane-token.key"),
     )?);
 
-    let store = storage::open(args.store.as_deref(), &data_dir, cancel.clone()).await?;
+    let keys = args.secret_keys.load(&data_dir)?;
+    let store = storage::open(args.store.as_deref(), &data_dir, keys, cancel.clone()).await?;
     let instance = version::Instance::new();
     let sessions = Sessions::new();
     let (status_sender, status) = watch::channel(ZoneStatus::default());
@@ -97,6 +98,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         },
         instance: instance.for_api(store.index()),
         tokens: Some(signing_key),
+        localhost_is_admin: args.localhost_is_admin,
         ..api::Api::new(Arc::clone(&store))
     });
     info!(

@@ -4,6 +4,7 @@
 
 mod cases;
 mod replicas;
+mod secrets;
 mod support;
 
 use support::{Memory, Postgres, Sqlite};

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use portolan_model::{Kind, Labels, ResourceKey, kinds};
 use portolan_sandbox::postgres::Postgres as Server;
-use portolan_store::{Batch, Committed, Expect, Retention, Store, StoreError, Write};
+use portolan_store::{
+    Batch, Committed, Expect, OpenError, Retention, SecretKey, SecretKeys, Store, StoreError, Write,
+};
 use tokio_util::sync::CancellationToken;
 
 /// A kind of store.
@@ -48,21 +50,32 @@ impl Sqlite {
     }
 
     async fn open(folder: tempfile::TempDir) -> Self {
+        Self::open_with(folder, &[KEY]).await.unwrap()
+    }
+
+    /// Opens with these keys, newest first.
+    pub async fn open_with(folder: tempfile::TempDir, keys: &[&str]) -> Result<Self, OpenError> {
         let path = folder.path().join("test.db");
         let cancel = CancellationToken::new();
         // The writer that was told to stop may take a moment to let go of the file.
         let store = loop {
-            match portolan_store::sqlite::open(&path, Retention::default(), cancel.clone()).await {
-                Ok(store) => break store,
-                Err(portolan_store::OpenError::InUse(_)) => tokio::task::yield_now().await,
-                Err(error) => panic!("{error}"),
+            let (keys, cancel) = (secret_keys(keys), cancel.clone());
+            match portolan_store::sqlite::open(&path, keys, Retention::default(), cancel).await {
+                Err(OpenError::InUse(_)) => tokio::task::yield_now().await,
+                other => break other?,
             }
         };
-        Self {
+        Ok(Self {
             store,
             cancel,
             folder,
-        }
+        })
+    }
+
+    /// Stops it and leaves the folder.
+    pub fn stop(self) -> tempfile::TempDir {
+        self.cancel.cancel();
+        self.folder
     }
 }
 
@@ -72,9 +85,7 @@ impl Subject for Sqlite {
     }
 
     async fn reopen(self) -> Option<Self> {
-        self.cancel.cancel();
-        drop(self.store);
-        Some(Self::open(self.folder).await)
+        Some(Self::open(self.stop()).await)
     }
 }
 
@@ -90,25 +101,42 @@ impl Postgres {
     }
 
     async fn open(server: Server) -> Self {
+        Self::open_with(server, &[KEY]).await.unwrap()
+    }
+
+    /// Opens with these keys, newest first.
+    pub async fn open_with(server: Server, keys: &[&str]) -> Result<Self, OpenError> {
         let cancel = CancellationToken::new();
-        let store = connect(&server, cancel.clone()).await;
-        Self {
+        let store = connect(&server, keys, cancel.clone()).await?;
+        Ok(Self {
             store,
             cancel,
             server,
-        }
+        })
+    }
+
+    /// Stops it and leaves the database.
+    pub fn stop(self) -> Server {
+        self.cancel.cancel();
+        self.server
     }
 
     /// One more replica on the same database.
     pub async fn replica(&self) -> Arc<dyn Store> {
-        connect(&self.server, self.cancel.clone()).await
+        connect(&self.server, &[KEY], self.cancel.clone())
+            .await
+            .unwrap()
     }
 }
 
-async fn connect(server: &Server, cancel: CancellationToken) -> Arc<dyn Store> {
-    portolan_store::postgres::connect(&server.url(), Retention::default(), cancel)
-        .await
-        .unwrap()
+/// A replica with these keys.
+pub async fn connect(
+    server: &Server,
+    keys: &[&str],
+    cancel: CancellationToken,
+) -> Result<Arc<dyn Store>, OpenError> {
+    let keys = secret_keys(keys);
+    portolan_store::postgres::connect(&server.url(), keys, Retention::default(), cancel).await
 }
 
 impl Subject for Postgres {
@@ -117,10 +145,18 @@ impl Subject for Postgres {
     }
 
     async fn reopen(self) -> Option<Self> {
-        self.cancel.cancel();
-        drop(self.store);
-        Some(Self::open(self.server).await)
+        Some(Self::open(self.stop()).await)
     }
+}
+
+/// The key of stores that are opened without further ado.
+pub const KEY: &str = "b25lIG9mIHRoZSBrZXlzIHRoYXQgdGVzdHMgdXNlLi4=";
+
+/// Keys from their text.
+pub fn secret_keys(texts: &[&str]) -> SecretKeys {
+    let keys = texts.iter().map(|text| text.parse().unwrap());
+    let keys: Vec<SecretKey> = keys.collect();
+    SecretKeys::new(&keys[0], &keys[1..])
 }
 
 /// The kind that most cases write.
