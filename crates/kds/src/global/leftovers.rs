@@ -13,7 +13,7 @@ use portolan_store::{Batch, Expect, Snapshot, StoreError, Write};
 use prost::Message;
 use tracing::{info, warn};
 
-use super::{GlobalConfig, insights};
+use super::GlobalConfig;
 
 /// How long to wait for a store that is away.
 const RETRY: Duration = Duration::from_secs(1);

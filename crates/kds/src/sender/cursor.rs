@@ -148,7 +148,9 @@ impl Subscription {
                     bytes += encoded.resource.as_ref().map_or(0, |any| any.value.len());
                     page.resources.push(encoded);
                 }
-                Change::Deleted(key, revision) if *revision > from.remembers_from() => {
+                Change::Deleted(key, revision)
+                    if *revision > from.remembers_from() && kind.may_travel(&key.name) =>
+                {
                     page.removed.push(encoder.removed(key, peer.hash_suffix));
                 }
                 Change::Put(_) | Change::Deleted(..) => {}
