@@ -6,10 +6,14 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::{
+    certificate::Bundle,
     hostname::Hostname,
-    proto::mesh::{
-        MeshGateway,
-        mesh_gateway::{Listener, listener::Protocol, tls::Mode},
+    proto::{
+        mesh::{
+            MeshGateway,
+            mesh_gateway::{Listener, listener::Protocol, tls::Mode},
+        },
+        system::{DataSource, data_source::Type},
     },
     validation::{Violations, fields},
 };
@@ -79,7 +83,25 @@ fn validate_tls(violations: &mut Violations, field: &str, listener: &Listener) {
             format!("{field}.tls.certificates"),
             format!("cannot have more than {MAX_CERTIFICATES} certificates"),
         ),
-        Mode::Terminate => {}
+        Mode::Terminate => {
+            for (position, source) in tls.certificates.iter().enumerate() {
+                if let Err(reason) = validate_certificate(source) {
+                    violations.add(format!("{field}.tls.certificates[{position}]"), reason);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a Secret exists is not asked: it may come later. What stands here must be usable.
+fn validate_certificate(source: &DataSource) -> Result<(), String> {
+    let usable = |text: &[u8]| Bundle::parse(text).map(drop).map_err(|error| error.to_string());
+    match &source.r#type {
+        Some(Type::Secret(name)) if !name.is_empty() => Ok(()),
+        Some(Type::Secret(_)) | None => Err("cannot be empty".to_owned()),
+        Some(Type::File(_)) => Err("files are not read: put the certificate into a Secret".to_owned()),
+        Some(Type::Inline(bytes)) => usable(&bytes.value),
+        Some(Type::InlineString(text)) => usable(text.as_bytes()),
     }
 }
 
@@ -120,10 +142,8 @@ fn validate_ports(violations: &mut Violations, listeners: &[Listener]) {
 }
 
 fn same_hostname(listeners: &[Listener], ports: &BTreeMap<u32, Vec<usize>>) -> Vec<usize> {
-    let hostname = |position: usize| match listeners[position].hostname.as_str() {
-        "" => "*",
-        hostname => hostname,
-    };
+    // Names in another case are the same; all can be read, or nobody would ask.
+    let hostname = |position: usize| Hostname::parse(&listeners[position].hostname).ok();
     let mut same = Vec::new();
     for positions in ports.values() {
         let shared = |position: &&usize| {
