@@ -94,7 +94,7 @@ pub(crate) const STEPS: [Step; COUNT] = [
 /// Types that every proxy asks for; one that has not done so yet cannot be said to serve.
 pub(crate) const ALWAYS_ASKED: [&str; 2] = [CLUSTER, LISTENER];
 /// Types that a proxy asks for if there are any.
-pub(crate) const ASKED_IF_ANY: [&str; 2] = [ENDPOINTS, ROUTES];
+pub(crate) const ASKED_IF_ANY: [&str; 3] = [ENDPOINTS, ROUTES, SECRET];
 
 /// After a new or changed resource of the first type, Envoy waits for the one of the second type with the
 /// same name, even if it has had it: it warms a cluster with endpoints that come after it. (A listener in
