@@ -1,6 +1,10 @@
 //! What could not be compiled, and why: the part is left out, everything else goes on.
 
+use std::sync::Arc;
+
 use portolan_model::ResourceKey;
+
+use crate::plan::port::Protocol;
 
 /// One part of one resource that is not in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -18,9 +22,9 @@ pub struct Fault {
 /// in by sync from a control plane that accepts them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Reason {
-    /// No generator for this protocol.
-    #[error("listeners of protocol {0} are not served; use HTTP")]
-    UnsupportedProtocol(&'static str),
+    /// A listener must say what it speaks.
+    #[error("the listener has no protocol; use HTTP, HTTPS, TLS or TCP")]
+    NoProtocol,
     /// A `crossMesh` listener must not be served without the mesh's mTLS.
     #[error("crossMesh listeners are not served; leave crossMesh out to serve this mesh alone")]
     CrossMesh,
@@ -30,6 +34,30 @@ pub enum Reason {
     /// Two listeners of one port must differ in hostname.
     #[error("port {0} already has a listener for this hostname; remove one of them")]
     DuplicateHostname(u16),
+    /// Two listeners of one port must speak the same.
+    #[error("port {0} already serves {1}; use another port")]
+    ProtocolConflict(u16, Protocol),
+    /// A port has one limit.
+    #[error("port {0} already has a limit of {1} connections; say the same everywhere")]
+    LimitConflict(u16, u32),
+    /// An encrypted listener must say what to do with TLS.
+    #[error("nothing says what to do with TLS; give tls a mode")]
+    NoTls,
+    /// Nobody can read HTTP in TLS that goes on to the backend.
+    #[error("HTTPS ends at the gateway; use mode TERMINATE, or protocol TLS")]
+    HttpsPassthrough,
+    /// TLS that ends here needs a certificate.
+    #[error("there is no certificate; name the secret that has it")]
+    NoCertificates,
+    /// Files of a control plane are nobody's business but its own, and differ from zone to zone.
+    #[error("certificates are not read from files; put it into a Secret")]
+    CertificateFile,
+    /// The Secret does not exist, or not yet.
+    #[error("the mesh has no Secret {0:?}; create it")]
+    NoSecret(Arc<str>),
+    /// What the proxy would refuse. Says nothing of the content.
+    #[error("the PEM text cannot be used: {0}")]
+    Certificate(String),
     /// Not a hostname.
     #[error("{0:?} is not a hostname; use a name, *.name or *")]
     Hostname(String),

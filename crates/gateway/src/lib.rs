@@ -26,7 +26,7 @@ mod view;
 
 pub use compiled::{Compiled, Resources};
 pub use envoy::{
-    CLUSTER, CLUSTER_LOAD_ASSIGNMENT, Encoded, LISTENER, ROUTE_CONFIGURATION, RUNTIME_LAYER,
+    CLUSTER, CLUSTER_LOAD_ASSIGNMENT, Encoded, LISTENER, ROUTE_CONFIGURATION, RUNTIME_LAYER, SECRET,
 };
 pub use fault::{Fault, Reason};
 pub use view::ZoneView;

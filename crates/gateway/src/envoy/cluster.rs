@@ -25,12 +25,23 @@ use super::{Encoded, ads, any, defaults, duration, number};
 
 const HTTP_PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
+/// What is spoken with the instances of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upstream {
+    Tcp,
+    Http1,
+    Http2,
+}
+
 /// The cluster of this name, whose endpoints come by EDS.
-pub(crate) fn cluster(name: &str, http2: bool) -> Encoded {
-    let options = any(
-        "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-        &protocol_options(http2),
-    );
+pub(crate) fn cluster(name: &str, upstream: Upstream) -> Encoded {
+    let options = |options| {
+        let options = any(
+            "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            &options,
+        );
+        HashMap::from([(HTTP_PROTOCOL_OPTIONS.to_owned(), options)])
+    };
     Encoded::of(&Cluster {
         name: name.to_owned(),
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into())),
@@ -44,10 +55,9 @@ pub(crate) fn cluster(name: &str, http2: bool) -> Encoded {
             thresholds: vec![thresholds()],
             ..CircuitBreakers::default()
         }),
-        typed_extension_protocol_options: HashMap::from([(
-            HTTP_PROTOCOL_OPTIONS.to_owned(),
-            options,
-        )]),
+        typed_extension_protocol_options: protocol_options(upstream)
+            .map(options)
+            .unwrap_or_default(),
         ..Cluster::default()
     })
 }
@@ -63,18 +73,19 @@ fn thresholds() -> Thresholds {
     }
 }
 
-fn protocol_options(http2: bool) -> HttpProtocolOptions {
-    let protocol = if http2 {
-        ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions {
+/// Nothing where no HTTP is spoken.
+fn protocol_options(upstream: Upstream) -> Option<HttpProtocolOptions> {
+    let protocol = match upstream {
+        Upstream::Tcp => return None,
+        Upstream::Http1 => ProtocolConfig::HttpProtocolOptions(Http1ProtocolOptions::default()),
+        Upstream::Http2 => ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions {
             // Small windows: one slow client must not fill the gateway's memory.
             initial_stream_window_size: number(defaults::HTTP2_STREAM_WINDOW),
             initial_connection_window_size: number(defaults::HTTP2_CONNECTION_WINDOW),
             ..Http2ProtocolOptions::default()
-        })
-    } else {
-        ProtocolConfig::HttpProtocolOptions(Http1ProtocolOptions::default())
+        }),
     };
-    HttpProtocolOptions {
+    Some(HttpProtocolOptions {
         common_http_protocol_options: Some(CommonOptions {
             idle_timeout: duration(defaults::BACKEND_IDLE),
             // Written out as "no limit", for both have a default elsewhere in Envoy.
@@ -88,5 +99,5 @@ fn protocol_options(http2: bool) -> HttpProtocolOptions {
             },
         )),
         ..HttpProtocolOptions::default()
-    }
+    })
 }

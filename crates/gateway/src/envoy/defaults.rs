@@ -36,6 +36,20 @@ pub(super) const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
 /// Flow-control window of one HTTP/2 connection: Envoy's advice for the edge.
 pub(super) const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
 
+/// What an HTTPS listener offers: HTTP/2 to those who know it, HTTP/1.1 to all others.
+pub(super) const ALPN: [&str; 2] = ["h2", "http/1.1"];
+
+/// How long browsers shall insist on HTTPS for a host that they have seen with it: a year, with all
+/// hosts below it.
+pub(super) const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000; includeSubDomains";
+
+/// How long a connection through a TCP or TLS listener may stay without a byte: as a client's of HTTP.
+pub(super) const TCP_IDLE: Duration = CLIENT_IDLE;
+
+/// How many instances a connection through a TCP or TLS listener is tried with: as often as HTTP is tried
+/// again.
+pub(super) const TCP_CONNECTS: u32 = RETRIES;
+
 /// Addresses that count as inside, so that `x-envoy-internal` is not set for clients from elsewhere.
 pub(super) const INTERNAL_ADDRESSES: [(&str, u32); 7] = [
     ("10.0.0.0", 8),

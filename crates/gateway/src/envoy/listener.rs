@@ -1,168 +1,132 @@
-//! The Envoy listener of one port, with its HTTP connection manager.
+//! The Envoy listener of one port, with its filter chains.
 
 use envoy_types::pb::envoy::{
     config::{
-        core::v3::{
-            CidrRange, Http2ProtocolOptions, HttpProtocolOptions, TrafficDirection,
-            TypedExtensionConfig, http_protocol_options::HeadersWithUnderscoresAction,
+        core::v3::TrafficDirection,
+        listener::v3::{
+            Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter, filter,
+            listener_filter,
         },
-        listener::v3::{Filter, FilterChain, Listener, ListenerFilter, filter, listener_filter},
     },
-    extensions::{
-        compression::gzip::compressor::v3::Gzip,
-        filters::{
-            http::{
-                compressor::v3::{Compressor, compressor::ResponseDirectionConfig},
-                local_ratelimit::v3::LocalRateLimit,
-                router::v3::Router,
-            },
-            listener::tls_inspector::v3::TlsInspector,
-            network::http_connection_manager::v3::{
-                HttpConnectionManager, HttpFilter, Rds,
-                http_connection_manager::{
-                    InternalAddressConfig, PathWithEscapedSlashesAction, RouteSpecifier,
-                },
-                http_filter,
-            },
-        },
+    extensions::filters::{
+        listener::tls_inspector::v3::TlsInspector, network::direct_response::v3::Config as Closing,
     },
 };
+use portolan_model::hostname::Hostname;
 use prost::Message;
 
-use super::{
-    Encoded, address, ads, any, boolean, defaults, duration, number, route_configuration_name,
+use super::{Encoded, address, any, boolean, connection_manager, defaults, number, tcp_proxy, tls};
+use crate::plan::{
+    port::{Chain, Port, Protocol, Tls},
+    tcp::Share,
 };
-use crate::plan::gateway::Port;
 
-/// The listener of a port on this address. `service` is the gateway's, after which statistics are named.
-pub(crate) fn listener(port: &Port, host: &str, service: &str) -> Encoded {
-    let manager = Filter {
-        name: "envoy.filters.network.http_connection_manager".to_owned(),
-        config_type: Some(filter::ConfigType::TypedConfig(any(
-            "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-            &connection_manager(port, service),
-        ))),
-    };
-    Encoded::of(&Listener {
+/// A chain, and what to do with the connections that it takes.
+pub(crate) struct ChainUse<'a> {
+    pub(crate) chain: &'a Chain,
+    pub(crate) does: Does<'a>,
+    /// Names of the certificates with which TLS ends here.
+    pub(crate) certificates: Vec<&'a str>,
+}
+
+/// What to do with connections.
+#[derive(Clone, Copy)]
+pub(crate) enum Does<'a> {
+    /// Read HTTP; the route table says the rest.
+    Http,
+    /// Hand their bytes on to one of these; at least one.
+    Tcp(&'a [Share]),
+    /// Close them.
+    Close,
+}
+
+/// The listener of a port on this address; nothing if no chain does anything. `service` is the
+/// gateway's, after which statistics are named.
+pub(crate) fn listener<'a>(
+    port: &Port,
+    host: &str,
+    service: &str,
+    chains: impl Iterator<Item = ChainUse<'a>>,
+) -> Option<Encoded> {
+    let chains: Vec<_> = chains.collect();
+    if chains.iter().all(|one| matches!(one.does, Does::Close)) {
+        return None;
+    }
+    let filter_chains = chains
+        .iter()
+        .map(|one| filter_chain(one, port.protocol, service));
+    Some(Encoded::of(&Listener {
         name: port.name.to_string(),
         address: address(host.to_owned(), port.number),
-        filter_chains: vec![FilterChain {
-            filters: vec![manager],
-            ..FilterChain::default()
-        }],
+        filter_chains: filter_chains.collect(),
         per_connection_buffer_limit_bytes: number(defaults::CONNECTION_BUFFER),
-        listener_filters: vec![tls_inspector()],
+        listener_filters: listener_filters(port.protocol),
         traffic_direction: TrafficDirection::Inbound.into(),
         // Spreads connections over the workers, and lets instances share an address and port.
         enable_reuse_port: boolean(true),
         ..Listener::default()
-    })
+    }))
 }
 
-/// Looks for TLS, so that access logs and later filter chains can tell.
-fn tls_inspector() -> ListenerFilter {
-    ListenerFilter {
+/// Looks for TLS, so that filter chains and access logs can tell. Not on TCP listeners: it waits for the
+/// client's first bytes, and with many protocols the server speaks first.
+fn listener_filters(protocol: Protocol) -> Vec<ListenerFilter> {
+    if protocol == Protocol::Tcp {
+        return Vec::new();
+    }
+    vec![ListenerFilter {
         name: "envoy.filters.listener.tls_inspector".to_owned(),
         config_type: Some(listener_filter::ConfigType::TypedConfig(any(
             "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
             &TlsInspector::default(),
         ))),
         ..ListenerFilter::default()
-    }
+    }]
 }
 
-fn connection_manager(port: &Port, service: &str) -> HttpConnectionManager {
-    HttpConnectionManager {
-        stat_prefix: service.to_owned(),
-        route_specifier: Some(RouteSpecifier::Rds(Rds {
-            config_source: ads(),
-            route_config_name: route_configuration_name(port).to_string(),
-        })),
-        http_filters: http_filters(),
-        common_http_protocol_options: Some(HttpProtocolOptions {
-            idle_timeout: duration(defaults::CLIENT_IDLE),
-            // `a_b` and `a-b` become one header in many backends, so one could pass for the other.
-            headers_with_underscores_action: HeadersWithUnderscoresAction::RejectRequest.into(),
-            ..HttpProtocolOptions::default()
-        }),
-        http2_protocol_options: Some(Http2ProtocolOptions {
-            max_concurrent_streams: number(defaults::HTTP2_STREAMS),
-            initial_stream_window_size: number(defaults::HTTP2_STREAM_WINDOW),
-            initial_connection_window_size: number(defaults::HTTP2_CONNECTION_WINDOW),
-            allow_connect: true,
-            ..Http2ProtocolOptions::default()
-        }),
-        server_name: defaults::SERVER_NAME.to_owned(),
-        stream_idle_timeout: duration(defaults::STREAM_IDLE),
-        request_headers_timeout: duration(defaults::REQUEST_HEADERS),
-        // The edge is where the client's own address is known.
-        use_remote_address: boolean(true),
-        internal_address_config: Some(InternalAddressConfig {
-            cidr_ranges: defaults::INTERNAL_ADDRESSES.map(cidr_range).to_vec(),
-            ..InternalAddressConfig::default()
-        }),
-        // Routes and backends must see one spelling of a path, or rules can be walked around.
-        normalize_path: boolean(true),
-        merge_slashes: true,
-        path_with_escaped_slashes_action: PathWithEscapedSlashesAction::UnescapeAndRedirect.into(),
-        ..HttpConnectionManager::default()
-    }
-}
-
-fn cidr_range((prefix, length): (&str, u32)) -> CidrRange {
-    CidrRange {
-        address_prefix: prefix.to_owned(),
-        prefix_len: number(length),
-    }
-}
-
-fn http_filters() -> Vec<HttpFilter> {
-    // Does nothing until a route has a limit of its own.
-    let rate_limit = LocalRateLimit {
-        stat_prefix: "rate_limit".to_owned(),
-        ..LocalRateLimit::default()
+fn filter_chain(one: &ChainUse<'_>, protocol: Protocol, service: &str) -> FilterChain {
+    let filter = match one.does {
+        Does::Http => connection_manager::filter(&one.chain.name, service),
+        Does::Tcp(shares) => tcp_proxy::filter(shares, service),
+        Does::Close => closing(),
     };
-    vec![
-        http_filter(
-            "envoy.filters.http.local_ratelimit",
-            "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-            &rate_limit,
-        ),
-        http_filter(
-            "gzip-compress",
-            "type.googleapis.com/envoy.extensions.filters.http.compressor.v3.Compressor",
-            &compressor(),
-        ),
-        http_filter(
-            "envoy.filters.http.router",
-            "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-            &Router::default(),
-        ),
-    ]
-}
-
-fn http_filter(name: &str, type_url: &str, config: &impl Message) -> HttpFilter {
-    HttpFilter {
-        name: name.to_owned(),
-        config_type: Some(http_filter::ConfigType::TypedConfig(any(type_url, config))),
-        ..HttpFilter::default()
+    // A chain that closes needs no certificate, and may have none.
+    let ends_tls = matches!(one.chain.tls, Tls::Terminate(_)) && !matches!(one.does, Does::Close);
+    FilterChain {
+        filter_chain_match: protocol
+            .is_encrypted()
+            .then(|| server_names(&one.chain.hostname)),
+        filters: vec![filter],
+        transport_socket: ends_tls.then(|| tls::transport_socket(&one.certificates, protocol)),
+        ..FilterChain::default()
     }
 }
 
-/// Compresses answers, but none with an `etag`, which names the bytes as the backend sent them.
-fn compressor() -> Compressor {
-    Compressor {
-        compressor_library: Some(TypedExtensionConfig {
-            name: "gzip".to_owned(),
-            typed_config: Some(any(
-                "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip",
-                &Gzip::default(),
-            )),
-        }),
-        response_direction_config: Some(ResponseDirectionConfig {
-            disable_on_etag_header: true,
-            ..ResponseDirectionConfig::default()
-        }),
-        ..Compressor::default()
+/// Connections that begin with TLS for this hostname; a chain for every hostname names none.
+fn server_names(hostname: &Hostname) -> FilterChainMatch {
+    let server_names = match hostname {
+        Hostname::Any => Vec::new(),
+        named => vec![named.to_string()],
+    };
+    FilterChainMatch {
+        server_names,
+        transport_protocol: "tls".to_owned(),
+        ..FilterChainMatch::default()
+    }
+}
+
+/// Answers nothing and closes. A hostname that cannot be served must not fall to a chain for more hosts.
+fn closing() -> Filter {
+    network_filter(
+        "envoy.filters.network.direct_response",
+        "type.googleapis.com/envoy.extensions.filters.network.direct_response.v3.Config",
+        &Closing::default(),
+    )
+}
+
+pub(super) fn network_filter(name: &str, type_url: &str, config: &impl Message) -> Filter {
+    Filter {
+        name: name.to_owned(),
+        config_type: Some(filter::ConfigType::TypedConfig(any(type_url, config))),
     }
 }

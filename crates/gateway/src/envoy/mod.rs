@@ -1,6 +1,7 @@
 //! The plan to Envoy's protobuf messages, each encoded once.
 
 mod cluster;
+mod connection_manager;
 mod defaults;
 mod endpoints;
 mod listener;
@@ -8,9 +9,11 @@ mod matching;
 mod route;
 mod runtime;
 mod table;
+mod tcp_proxy;
+mod tls;
 mod wire;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use envoy_types::pb::{
@@ -23,11 +26,12 @@ use envoy_types::pb::{
 use prost::Message;
 use xxhash_rust::xxh3::xxh3_64;
 
-pub(crate) use cluster::cluster;
+pub(crate) use cluster::{Upstream, cluster};
 pub(crate) use endpoints::load_assignment;
-pub(crate) use listener::listener;
+pub(crate) use listener::{ChainUse, Does, listener};
 pub(crate) use runtime::{RUNTIME, runtime};
-pub(crate) use table::{route_configuration, route_configuration_name};
+pub(crate) use table::route_configuration;
+pub(crate) use tls::secret;
 
 /// Type URL of clusters.
 pub const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
@@ -39,16 +43,28 @@ pub const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listene
 /// Type URL of route tables.
 pub const ROUTE_CONFIGURATION: &str =
     "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
+/// Type URL of certificates with their keys.
+pub const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 /// Type URL of runtime layers.
 pub const RUNTIME_LAYER: &str = "type.googleapis.com/envoy.service.runtime.v3.Runtime";
 
 /// One resource for Envoy, encoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Encoded {
     /// Hash of the content: equal bodies have equal versions, wherever and whenever they are made.
     pub version: Arc<str>,
     /// The message itself, without the `Any` around it.
     pub body: Bytes,
+}
+
+/// Without the body: that of a certificate holds its private key.
+impl fmt::Debug for Encoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoded")
+            .field("version", &self.version)
+            .field("bytes", &self.body.len())
+            .finish()
+    }
 }
 
 impl Encoded {

@@ -33,8 +33,8 @@ use crate::plan::{
         Action, Forward, HeaderEdits, HostRewrite, Mirror, PathRewrite, Redirect, RedirectStatus,
     },
     destination::{Destination, cluster_name},
-    gateway::Listener,
     matching::PathMatch,
+    port::Listener,
     table::Route,
 };
 

@@ -7,7 +7,7 @@ use envoy_types::pb::{
 use prost::Message as _;
 
 use super::{Encoded, wire::Message};
-use crate::plan::gateway::Port;
+use crate::plan::port::Port;
 
 /// Name of the layer; every gateway's bootstrap asks for it and waits until it comes.
 pub(crate) const RUNTIME: &str = "gateway.listeners";

@@ -1,4 +1,4 @@
-//! The route table of a port: virtual hosts, and in each of them the routes as they are laid out.
+//! The route table of a chain: virtual hosts, and in each of them the routes as they are laid out.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use envoy_types::pb::{
             route::v3::{
                 DirectResponseAction, RetryPolicy, Route as EnvoyRoute, RouteConfiguration,
                 RouteMatch as EnvoyMatch, VirtualHost, retry_policy::RetryBackOff, route,
-                route_match::PathSpecifier,
+                route_match::PathSpecifier, virtual_host::TlsRequirementType,
             },
         },
         r#type::matcher::v3::HttpRequestHeaderMatchInput,
@@ -27,8 +27,8 @@ use super::{Encoded, any, boolean, defaults, duration, number, route as routes, 
 use crate::{
     layout::{self, Layout, Tree},
     plan::{
-        gateway::Port,
         hosts::Host,
+        port::Tls,
         table::{Route, RouteTable},
     },
 };
@@ -71,15 +71,10 @@ const ROUTE_LIST: &str = "type.googleapis.com/envoy.config.route.v3.RouteList";
 /// What the tree looks at.
 const HEADER_INPUT: &str = "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput";
 
-/// The name of a port's route table.
-pub(crate) fn route_configuration_name(port: &Port) -> Arc<str> {
-    format!("{}:*", port.name).into()
-}
-
-/// The route table of a port, for gateway instances with these gateway tags.
+/// The route table of a chain, for gateway instances with these gateway tags.
 pub(crate) fn route_configuration(table: &RouteTable, gateway_tags: &Tags) -> Encoded {
     let frame = RouteConfiguration {
-        name: route_configuration_name(table.port()).to_string(),
+        name: table.chain().name.to_string(),
         // What clients send under this name is replaced. Envoy applies what stands here after what a
         // route or cluster says, so removing it here, as Kuma does, would take our own value too.
         request_headers_to_add: vec![HeaderValueOption {
@@ -98,7 +93,10 @@ pub(crate) fn route_configuration(table: &RouteTable, gateway_tags: &Tags) -> En
     };
     let mut message = Message::default().fields(frame.encode_to_vec());
     for (host, routes) in table.hosts() {
-        message.push_message(VIRTUAL_HOSTS, virtual_host(host, routes));
+        message.push_message(
+            VIRTUAL_HOSTS,
+            virtual_host(host, &table.chain().tls, routes),
+        );
     }
     Encoded::new(message.encode())
 }
@@ -109,12 +107,21 @@ fn tags_header(tags: &Tags) -> String {
     pairs.collect::<String>().replace('%', "%%")
 }
 
-fn virtual_host(host: &Host, routes: &[Arc<Route>]) -> Message {
+fn virtual_host(host: &Host, tls: &Tls, routes: &[Arc<Route>]) -> Message {
+    let encrypted = !matches!(tls, Tls::None);
     let frame = VirtualHost {
         name: host.name.to_string(),
         domains: vec![host.name.to_string()],
         // Here instead of on each route, which keeps a large table a third smaller.
         retry_policy: Some(retry_policy()),
+        require_tls: match encrypted {
+            true => TlsRequirementType::All.into(),
+            false => TlsRequirementType::None.into(),
+        },
+        response_headers_to_add: encrypted
+            .then(strict_transport_security)
+            .into_iter()
+            .collect(),
         ..VirtualHost::default()
     };
     let message = Message::default().fields(frame.encode_to_vec());
@@ -125,6 +132,18 @@ fn virtual_host(host: &Host, routes: &[Arc<Route>]) -> Message {
     match layout::arrange(&matching) {
         Layout::List => list(message, ROUTES, routes),
         Layout::Tree(tree) => message.message(MATCHER, matcher(&tree, routes)),
+    }
+}
+
+fn strict_transport_security() -> HeaderValueOption {
+    HeaderValueOption {
+        header: Some(HeaderValue {
+            key: "Strict-Transport-Security".to_owned(),
+            value: defaults::STRICT_TRANSPORT_SECURITY.to_owned(),
+            ..HeaderValue::default()
+        }),
+        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
+        ..HeaderValueOption::default()
     }
 }
 

@@ -1,13 +1,8 @@
 //! Reads what a rule does: its filters and backends become one [`Action`].
 
-use std::sync::Arc;
-
-use portolan_proto::mesh::mesh_gateway_route::{
-    Backend as BackendSpec,
-    http_route::{
-        Filter, Rule,
-        filter::{self, HeaderFilter, Rewrite, header_filter::Header, rewrite},
-    },
+use portolan_proto::mesh::mesh_gateway_route::http_route::{
+    Filter, Rule,
+    filter::{self, HeaderFilter, Rewrite, header_filter::Header, rewrite},
 };
 
 use super::{
@@ -15,14 +10,12 @@ use super::{
         Action, Backend, Forward, HeaderEdits, HostRewrite, Mirror, PathRewrite, Redirect,
         RedirectStatus,
     },
+    backend::{self, Broken},
     destination::Destination,
     header,
     interner::Interner,
 };
 use crate::fault::Reason;
-
-/// What is wrong with a rule: field below the rule, and reason. The whole rule is left out then.
-pub(super) type Broken = (String, Reason);
 
 /// Reads filters and backends of a rule.
 pub(super) fn action(
@@ -51,8 +44,7 @@ pub(super) fn action(
             .apply(spec, destinations)
             .map_err(|(field, reason)| (format!("filters[{position}]{field}"), reason))?;
     }
-    let backends = backends(&rule.backends, destinations)
-        .map_err(|(field, reason)| (format!("backends{field}"), reason))?;
+    let backends = backend::read_all(&rule.backends, destinations)?;
     Ok(Action::Forward(draft.finish(backends)))
 }
 
@@ -173,7 +165,7 @@ fn read_mirror(
 ) -> Result<Option<Mirror>, Broken> {
     let backend = spec.backend.as_ref();
     let destination = backend
-        .and_then(|backend| destination(backend, destinations))
+        .and_then(|backend| backend::destination(backend, destinations))
         .ok_or_else(|| (".mirror.backend.destination".to_owned(), Reason::NoService))?;
     let percentage = spec
         .percentage
@@ -227,48 +219,4 @@ fn redirect(spec: &filter::Redirect) -> Result<Redirect, Broken> {
             .transpose()
             .map_err(|(field, reason)| (format!("path.{field}"), reason))?,
     })
-}
-
-/// Backends of equal destination share one place, with the sum of their weights.
-fn backends(
-    specs: &[BackendSpec],
-    destinations: &mut Interner<Destination>,
-) -> Result<Box<[Backend]>, Broken> {
-    let mut backends: Vec<Backend> = Vec::with_capacity(specs.len());
-    let mut sum: u32 = 0;
-    for (position, spec) in specs.iter().enumerate() {
-        let destination = destination(spec, destinations)
-            .ok_or_else(|| (format!("[{position}].destination"), Reason::NoService))?;
-        // The weight of a single backend says nothing, so leaving it out does not mean "none".
-        let weight = if specs.len() == 1 {
-            spec.weight.max(1)
-        } else {
-            spec.weight
-        };
-        sum = sum
-            .checked_add(weight)
-            .ok_or_else(|| (String::new(), Reason::TooMuchWeight))?;
-        match backends
-            .iter_mut()
-            .find(|backend| Arc::ptr_eq(&backend.destination, &destination))
-        {
-            Some(same) => same.weight += weight,
-            None => backends.push(Backend {
-                destination,
-                weight,
-            }),
-        }
-    }
-    match (backends.is_empty(), sum) {
-        (true, _) => Err((String::new(), Reason::NoBackends)),
-        (false, 0) => Err((String::new(), Reason::NoWeight)),
-        _ => Ok(backends.into()),
-    }
-}
-
-fn destination(
-    spec: &BackendSpec,
-    destinations: &mut Interner<Destination>,
-) -> Option<Arc<Destination>> {
-    Destination::new(spec.destination.clone()).map(|destination| destinations.intern(destination))
 }

@@ -1,4 +1,4 @@
-//! The virtual hosts of a port: which there are, whose they are, and which of them a route serves.
+//! The virtual hosts of a chain: which there are, whose they are, and which of them a route serves.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -8,7 +8,7 @@ use std::{
 
 use portolan_model::hostname::Hostname;
 
-use super::gateway::{Listener, specificity};
+use super::port::{Listener, specificity};
 
 /// One virtual host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Host {
     pub listener: usize,
 }
 
-/// All virtual hosts of one port, the most specific first.
+/// All virtual hosts of one chain, the most specific first.
 #[derive(Debug, Default)]
 pub struct Hosts {
     list: Vec<Host>,

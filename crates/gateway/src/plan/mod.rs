@@ -2,13 +2,17 @@
 //! which instances behind them. Nothing here knows of Envoy.
 //!
 //! ```text
-//!   MeshGateway ─▶ gateway::ports ─▶ Port ─┐
-//!                                          ├─▶ RouteTable: hosts, each with its routes in order
-//!   MeshGatewayRoute ─▶ HttpRoute ─▶ Entry ┘
+//!   MeshGateway ─▶ listeners::ports ─▶ Port ─▶ Chain ─┐
+//!                                                     ├─▶ RouteTable: hosts, each with its routes in order
+//!   MeshGatewayRoute ─┬▶ HttpRoute ─▶ Entry ──────────┤
+//!                     └▶ TcpRoute ────────────────────┴─▶ TcpTable: who shares the connections
+//!   Secret ─▶ certificate::Identity: what the proxy shows its clients
 //!   Dataplane ─▶ Inbounds ─▶ Services: instances of a Destination
 //! ```
 
 pub mod action;
+mod backend;
+pub mod certificate;
 pub mod dataplane;
 pub mod destination;
 pub mod entry;
@@ -17,11 +21,14 @@ pub mod gateway;
 mod header;
 pub mod hosts;
 pub mod interner;
+pub mod listeners;
 pub mod matching;
 mod needs;
+pub mod port;
 mod regex;
 pub mod route;
 pub mod services;
 pub mod table;
+pub mod tcp;
 
 pub(crate) use regex::literal_prefix;

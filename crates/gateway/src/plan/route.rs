@@ -8,7 +8,7 @@ use portolan_model::{
     tags::{self, Tags},
 };
 use portolan_proto::mesh::{
-    HttpMethod, MeshGatewayRoute,
+    HttpMethod, MeshGatewayRoute, Selector,
     mesh_gateway_route::{
         conf,
         http_route::{
@@ -32,8 +32,16 @@ use crate::fault::{Fault, Reason};
 /// Values that many routes of a mesh have in common.
 #[derive(Debug, Default)]
 pub struct Shared {
-    destinations: Interner<Destination>,
+    pub(super) destinations: Interner<Destination>,
     selectors: Interner<Vec<Tags>>,
+}
+
+impl Shared {
+    /// The tags of these selectors.
+    pub(super) fn selectors(&mut self, selectors: Vec<Selector>) -> Arc<Vec<Tags>> {
+        let tags = selectors.into_iter().map(|selector| selector.r#match);
+        self.selectors.intern(tags.collect())
+    }
 }
 
 /// The HTTP rules of one MeshGatewayRoute.
@@ -71,14 +79,9 @@ impl HttpRoute {
                 reading.rule(position, rule, &author, shared, &mut entries);
             }
         }
-        let selectors = spec
-            .selectors
-            .into_iter()
-            .map(|selector| selector.r#match)
-            .collect();
         Some(Self {
             author,
-            selectors: shared.selectors.intern(selectors),
+            selectors: shared.selectors(spec.selectors),
             hostnames: hostnames.into(),
             entries: entries.into(),
             faults: reading.faults.into(),

@@ -1,4 +1,4 @@
-//! The route table of a port: for each virtual host, its routes in the order in which they are tried.
+//! The route table of a chain: for each virtual host, its routes in the order in which they are tried.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -10,9 +10,9 @@ use bytes::Bytes;
 use super::{
     destination::Destination,
     entry::Entry,
-    gateway::{Listener, Port},
     hosts::{self, Host, Hosts},
     needs::Needs,
+    port::{Chain, Listener},
     route::HttpRoute,
 };
 use crate::fault::Fault;
@@ -65,10 +65,10 @@ pub struct Route {
     pub(crate) encoded: OnceLock<Bytes>,
 }
 
-/// The route table of one port, kept up to date route by route.
+/// The route table of one chain that carries HTTP, kept up to date route by route.
 #[derive(Debug)]
 pub struct RouteTable {
-    port: Arc<Port>,
+    chain: Arc<Chain>,
     hosts: Hosts,
     bindings: HashMap<Arc<str>, Binding>,
     /// For each host, its routes in order.
@@ -78,7 +78,7 @@ pub struct RouteTable {
     faulty: BTreeSet<Arc<str>>,
 }
 
-/// A route that belongs to some listeners of the port.
+/// A route that belongs to some listeners of the chain.
 #[derive(Debug)]
 struct Binding {
     route: Arc<HttpRoute>,
@@ -101,12 +101,12 @@ pub struct Changes {
 
 impl RouteTable {
     /// An empty table; the first [`update`](Self::update) must name every route.
-    pub fn new(port: Arc<Port>) -> Self {
-        let hosts = Hosts::new(&port.listeners, &BTreeSet::new());
+    pub fn new(chain: Arc<Chain>) -> Self {
+        let hosts = Hosts::new(&chain.listeners, &BTreeSet::new());
         let routes = vec![Vec::new(); hosts.list().len()];
         let (needs, faulty) = Default::default();
         Self {
-            port,
+            chain,
             hosts,
             bindings: HashMap::new(),
             routes,
@@ -115,9 +115,9 @@ impl RouteTable {
         }
     }
 
-    /// The port.
-    pub fn port(&self) -> &Arc<Port> {
-        &self.port
+    /// The chain.
+    pub fn chain(&self) -> &Arc<Chain> {
+        &self.chain
     }
 
     /// The virtual hosts, the most specific first, each with its routes in order.
@@ -133,7 +133,7 @@ impl RouteTable {
         self.needs.clusters()
     }
 
-    /// What had to be left out of routes that belong to some listener of the port.
+    /// What had to be left out of routes that belong to some listener of the chain.
     pub fn faults(&self) -> impl Iterator<Item = &Fault> {
         let faulty = self
             .faulty
@@ -153,7 +153,7 @@ impl RouteTable {
             let after = routes
                 .by_name
                 .get(name)
-                .and_then(|route| Binding::new(route, &self.port));
+                .and_then(|route| Binding::new(route, &self.chain));
             hosts_may_change |= match (&before, &after) {
                 (Some(before), Some(after)) => !before.names_as(after),
                 (before, after) => before.iter().chain(after).any(Binding::names_hosts),
@@ -184,7 +184,7 @@ impl RouteTable {
 
     /// Says whether there are other hosts than before.
     fn rebuild_hosts(&mut self) -> bool {
-        let listeners = &self.port.listeners;
+        let listeners = &self.chain.listeners;
         let named = self.bindings.values().flat_map(|binding| {
             hosts::named(&binding.route.hostnames, &binding.listeners, listeners)
         });
@@ -200,7 +200,7 @@ impl RouteTable {
     fn replace_all(&mut self, routes: &Routes) {
         self.needs = Needs::default();
         for binding in self.bindings.values_mut() {
-            binding.place(&self.hosts, &self.port);
+            binding.place(&self.hosts, &self.chain);
             for (listener, route) in binding.planned() {
                 self.needs.add(listener, route);
             }
@@ -216,7 +216,7 @@ impl RouteTable {
             let Some(binding) = self.bindings.get_mut(*name) else {
                 continue;
             };
-            binding.place(&self.hosts, &self.port);
+            binding.place(&self.hosts, &self.chain);
             for (listener, route) in binding.planned() {
                 clusters |= self.needs.add(listener, route);
             }
@@ -261,10 +261,10 @@ impl RouteTable {
 }
 
 impl Binding {
-    /// Nothing if the route belongs to no listener of the port.
-    fn new(route: &Arc<HttpRoute>, port: &Port) -> Option<Self> {
-        let listeners: Box<[usize]> = (0..port.listeners.len())
-            .filter(|position| route.selects(&port.listeners[*position].tags))
+    /// Nothing if the route belongs to no listener of the chain.
+    fn new(route: &Arc<HttpRoute>, chain: &Chain) -> Option<Self> {
+        let listeners: Box<[usize]> = (0..chain.listeners.len())
+            .filter(|position| route.selects(&chain.listeners[*position].tags))
             .collect();
         (!listeners.is_empty()).then(|| Self {
             route: route.clone(),
@@ -299,15 +299,15 @@ impl Binding {
     }
 
     /// Finds its hosts. What was planned for a listener stays, with its bytes.
-    fn place(&mut self, hosts: &Hosts, port: &Port) {
+    fn place(&mut self, hosts: &Hosts, chain: &Chain) {
         let mut before: HashMap<_, _> = self.planned.drain(..).collect();
         let mut slots: HashMap<usize, usize> = HashMap::new();
         self.hosts.clear();
-        for host in hosts.served(&self.route.hostnames, &self.listeners, &port.listeners) {
+        for host in hosts.served(&self.route.hostnames, &self.listeners, &chain.listeners) {
             let owner = hosts.list()[host].listener;
             let slot = *slots.entry(owner).or_insert_with(|| {
                 let routes = before.remove(&owner);
-                let routes = routes.unwrap_or_else(|| plan(&self.route, &port.listeners[owner]));
+                let routes = routes.unwrap_or_else(|| plan(&self.route, &chain.listeners[owner]));
                 self.planned.push((owner, routes));
                 self.planned.len() - 1
             });

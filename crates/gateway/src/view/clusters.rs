@@ -8,10 +8,17 @@ use std::{
 use super::group::replace;
 use crate::{
     compiled::Resources,
-    envoy,
+    envoy::{self, Upstream},
     fault::Fault,
     plan::{destination::Destination, services::Services},
 };
+
+/// What goes to a cluster. One that gets both is made for HTTP, with which TCP goes as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Carries {
+    Tcp,
+    Http,
+}
 
 /// One cluster for each destination behind each listener that needs it.
 #[derive(Debug, Default)]
@@ -26,6 +33,7 @@ pub(super) struct Clusters {
 #[derive(Debug)]
 struct Cluster {
     destination: Arc<Destination>,
+    carries: Carries,
     /// Endpoints that had to be left out.
     faults: Vec<Fault>,
 }
@@ -51,27 +59,25 @@ impl Clusters {
         self.by_service.contains_key(service)
     }
 
-    /// Keeps these clusters, given by name and destination, and no others; whether any came or went.
+    /// Keeps these clusters, given by name and destination, and no others; whether that made a difference.
     pub(super) fn keep<'a>(
         &mut self,
-        needed: impl Iterator<Item = (&'a Arc<str>, &'a Arc<Destination>)>,
+        needed: impl Iterator<Item = (&'a Arc<str>, &'a Arc<Destination>, Carries)>,
         services: &Services,
         zone: &str,
     ) -> bool {
-        let needed: BTreeMap<&Arc<str>, &Arc<Destination>> = needed.collect();
+        let mut wanted: BTreeMap<&Arc<str>, (&Arc<Destination>, Carries)> = BTreeMap::new();
+        for (name, destination, carries) in needed {
+            let (_, most) = wanted.entry(name).or_insert((destination, carries));
+            *most = carries.max(*most);
+        }
         let gone: Vec<Arc<str>> = self
             .by_name
             .keys()
-            .filter(|name| !needed.contains_key(name))
+            .filter(|name| !wanted.contains_key(name))
             .cloned()
             .collect();
-        let new: Vec<_> = needed
-            .into_iter()
-            .filter(|(name, _)| !self.by_name.contains_key(*name))
-            .collect();
-        if gone.is_empty() && new.is_empty() {
-            return false;
-        }
+        let mut differs = !gone.is_empty();
         for name in gone {
             if let Some(cluster) = self.by_name.remove(&name) {
                 self.forget_service(&name, cluster.destination.service());
@@ -79,20 +85,29 @@ impl Clusters {
             Arc::make_mut(&mut self.clusters).remove(&name);
             Arc::make_mut(&mut self.load_assignments).remove(&name);
         }
-        for (name, destination) in new {
-            let service = destination.service().into();
-            self.by_service
-                .entry(service)
-                .or_default()
-                .push(name.clone());
-            let cluster = Cluster {
-                destination: destination.clone(),
-                faults: Vec::new(),
-            };
-            self.by_name.insert(name.clone(), cluster);
-            self.encode(name, services, zone);
+        for (name, (destination, carries)) in wanted {
+            match self.by_name.get_mut(name) {
+                Some(cluster) if cluster.carries == carries => continue,
+                Some(cluster) => cluster.carries = carries,
+                None => self.add(name, destination, carries),
+            }
+            differs |= self.encode(name, services, zone);
         }
-        true
+        differs
+    }
+
+    fn add(&mut self, name: &Arc<str>, destination: &Arc<Destination>, carries: Carries) {
+        let service = destination.service().into();
+        self.by_service
+            .entry(service)
+            .or_default()
+            .push(name.clone());
+        let cluster = Cluster {
+            destination: destination.clone(),
+            carries,
+            faults: Vec::new(),
+        };
+        self.by_name.insert(name.clone(), cluster);
     }
 
     fn forget_service(&mut self, cluster: &str, service: &str) {
@@ -124,7 +139,11 @@ impl Clusters {
         let Some(cluster) = self.by_name.get_mut(name) else {
             return false;
         };
-        let http2 = services.speaks_http2(&cluster.destination);
+        let upstream = match cluster.carries {
+            Carries::Tcp => Upstream::Tcp,
+            Carries::Http if services.speaks_http2(&cluster.destination) => Upstream::Http2,
+            Carries::Http => Upstream::Http1,
+        };
         let instances = services
             .instances(&cluster.destination)
             .map(|instance| &**instance);
@@ -133,7 +152,7 @@ impl Clusters {
         let differs = replace(
             &mut self.clusters,
             name.clone(),
-            envoy::cluster(name, http2),
+            envoy::cluster(name, upstream),
         );
         replace(&mut self.load_assignments, name.clone(), endpoints) | differs
     }

@@ -13,14 +13,18 @@ use portolan_model::{
     tags::{SERVICE, Tags},
 };
 
-use super::{Sources, clusters::Clusters};
+use super::{
+    Sources,
+    clusters::Clusters,
+    ports::{Changes, OpenChain, OpenPort},
+};
 use crate::{
     compiled::{Compiled, Resources},
     envoy::{self, Encoded},
     fault::{Fault, Reason},
     plan::{
-        gateway::{self, Gateway, Port},
-        table::RouteTable,
+        gateway::{self, Gateway},
+        listeners,
     },
 };
 
@@ -34,9 +38,10 @@ pub(super) struct Group {
     gateway: Option<Arc<Gateway>>,
     /// Faults of the MeshGateway itself.
     gateway_faults: Vec<Fault>,
-    tables: Vec<RouteTable>,
+    ports: Vec<OpenPort>,
     clusters: Clusters,
     route_configurations: Resources,
+    certificates: Resources,
     runtime: Resources,
     faults: Arc<[Fault]>,
     /// Listeners by the address that they bind to.
@@ -50,12 +55,13 @@ pub(super) struct Group {
 struct Stale {
     gateways: bool,
     routes: BTreeSet<Arc<str>>,
+    secrets: bool,
     services: BTreeSet<Box<str>>,
 }
 
 impl Stale {
     fn is_nothing(&self) -> bool {
-        !self.gateways && self.routes.is_empty() && self.services.is_empty()
+        !self.gateways && self.routes.is_empty() && !self.secrets && self.services.is_empty()
     }
 }
 
@@ -71,9 +77,10 @@ impl Group {
             },
             gateway: None,
             gateway_faults: Vec::new(),
-            tables: Vec::new(),
+            ports: Vec::new(),
             clusters: Clusters::default(),
             route_configurations: Resources::default(),
+            certificates: Resources::default(),
             runtime: one(envoy::RUNTIME.into(), envoy::runtime(std::iter::empty())),
             faults: Arc::default(),
             listeners: HashMap::new(),
@@ -108,10 +115,16 @@ impl Group {
 
     /// The route of this name changed.
     pub(super) fn route_changed(&mut self, name: &Arc<str>) {
-        // Without tables nothing depends on routes; the first table takes all there are.
-        if !self.tables.is_empty() {
+        // Without ports nothing depends on routes; new ports take all there are.
+        if !self.ports.is_empty() {
             self.stale.routes.insert(name.clone());
         }
+    }
+
+    /// The Secret of this name changed.
+    pub(super) fn secret_changed(&mut self, name: &str) {
+        let named = self.chains().any(|chain| chain.names_secret(name));
+        self.stale.secrets |= named;
     }
 
     /// Instances of these services changed.
@@ -149,24 +162,47 @@ impl Group {
             return false;
         }
         let reselected = stale.gateways && self.select_gateway(sources);
-        let mut changed = reselected;
-        let mut clusters_changed = reselected;
-        // New tables have taken all routes as they are now.
-        if !reselected && !stale.routes.is_empty() {
-            for position in 0..self.tables.len() {
-                let changes = self.tables[position].update(&sources.routes, &stale.routes);
-                clusters_changed |= changes.clusters;
-                changed |= changes.routes && self.encode_table(position);
-            }
-        }
-        if clusters_changed {
-            let needed = self.tables.iter().flat_map(RouteTable::clusters);
+        let changes = if reselected {
+            Changes::EVERYTHING
+        } else {
+            self.update_chains(&stale, sources)
+        };
+        let mut changed = changes.table;
+        if changes.clusters {
+            let needed = self.ports.iter().flat_map(|open| &open.chains);
+            let needed = needed.flat_map(OpenChain::clusters);
             changed |= self.clusters.keep(needed, &sources.services, zone);
         }
         changed |= self
             .clusters
             .update(&stale.services, &sources.services, zone);
+        if changes.listener {
+            self.listeners.clear();
+            changed = true;
+        }
+        if changes.listener || stale.secrets {
+            changed |= self.collect_certificates();
+        }
         self.collect_faults() | changed
+    }
+
+    /// Lets every chain take over the routes and Secrets that changed.
+    fn update_chains(&mut self, stale: &Stale, sources: &Sources) -> Changes {
+        let mut all = Changes::default();
+        let Some(gateway) = &self.gateway else {
+            return all;
+        };
+        for chain in self.ports.iter_mut().flat_map(|open| &mut open.chains) {
+            let mut changes = chain.update_routes(sources, &stale.routes);
+            if stale.secrets {
+                changes |= chain.update_certificates(&gateway.key, &sources.secrets);
+            }
+            if changes.table {
+                changes.table = put_table(&mut self.route_configurations, chain, &self.tags);
+            }
+            all |= changes;
+        }
+        all
     }
 
     /// Chooses the MeshGateway, and starts over if it is another one or another version of it.
@@ -181,41 +217,50 @@ impl Group {
             return false;
         }
         self.gateway = selected.cloned();
-        let (ports, faults) = match selected {
-            Some(gateway) => gateway::ports(gateway, &self.tags),
-            None => (Vec::new(), Vec::new()),
-        };
-        self.runtime = one(
-            envoy::RUNTIME.into(),
-            envoy::runtime(ports.iter().map(|port| &**port)),
-        );
-        self.gateway_faults = faults;
-        self.listeners.clear();
+        self.gateway_faults.clear();
+        self.ports.clear();
         self.route_configurations = Resources::default();
-        self.tables = ports.into_iter().map(RouteTable::new).collect();
-        let names = sources.routes.names();
-        for position in 0..self.tables.len() {
-            self.tables[position].update(&sources.routes, &names);
-            self.encode_table(position);
+        if let Some(gateway) = selected {
+            let (ports, faults) = listeners::ports(gateway, &self.tags);
+            self.gateway_faults = faults;
+            let ports = ports.into_iter();
+            self.ports = ports
+                .map(|port| OpenPort::new(port, &gateway.key, &sources.secrets))
+                .collect();
+        }
+        let ports = self.ports.iter().map(|open| &*open.port);
+        self.runtime = one(envoy::RUNTIME.into(), envoy::runtime(ports));
+        let names = sources.route_names();
+        for chain in self.ports.iter_mut().flat_map(|open| &mut open.chains) {
+            chain.update_routes(sources, &names);
+            put_table(&mut self.route_configurations, chain, &self.tags);
         }
         true
     }
 
-    /// Encodes one route table; whether it differs from before.
-    fn encode_table(&mut self, position: usize) -> bool {
-        let table = &self.tables[position];
-        let name = envoy::route_configuration_name(table.port());
-        let encoded = envoy::route_configuration(table, &self.tags);
-        replace(&mut self.route_configurations, name, encoded)
+    fn chains(&self) -> impl Iterator<Item = &OpenChain> {
+        self.ports.iter().flat_map(|open| &open.chains)
+    }
+
+    /// Collects the certificates that are shown; whether any differs from before.
+    fn collect_certificates(&mut self) -> bool {
+        let shown = self.chains().flat_map(OpenChain::shown_certificates);
+        let shown: BTreeMap<_, _> = shown
+            .map(|one| (one.name.clone(), one.encoded.clone()))
+            .collect();
+        let differs = *self.certificates != shown;
+        if differs {
+            self.certificates = Arc::new(shown);
+        }
+        differs
     }
 
     /// Collects what had to be left out; whether that differs from before.
     fn collect_faults(&mut self) -> bool {
-        let of_routes = self.tables.iter().flat_map(RouteTable::faults);
         let faults = self
             .gateway_faults
             .iter()
-            .chain(of_routes)
+            .chain(self.chains().flat_map(OpenChain::faults))
             .chain(self.clusters.faults());
         let faults: BTreeSet<&Fault> = faults.collect();
         if self.faults.iter().eq(faults.iter().copied()) {
@@ -255,6 +300,7 @@ impl Group {
                     self.route_configurations.clone(),
                 ),
                 (envoy::RUNTIME_LAYER, self.runtime.clone()),
+                (envoy::SECRET, self.certificates.clone()),
             ]),
             faults,
         }
@@ -267,9 +313,11 @@ impl Group {
         // Envoy takes no empty name for statistics.
         let service = self.tags.get(SERVICE).filter(|service| !service.is_empty());
         let service = service.map_or("gateway", String::as_str);
-        let ports = self.tables.iter().map(|table| &**table.port());
-        let listeners =
-            ports.map(|port: &Port| (port.name.clone(), envoy::listener(port, address, service)));
+        let listeners = self.ports.iter().filter_map(|open| {
+            let chains = open.chains.iter().map(OpenChain::in_use);
+            let listener = envoy::listener(&open.port, address, service, chains)?;
+            Some((open.port.name.clone(), listener))
+        });
         let listeners: Resources = Arc::new(listeners.collect());
         self.listeners.insert(address.to_owned(), listeners.clone());
         listeners
@@ -287,6 +335,21 @@ impl Group {
 
 fn one(name: Arc<str>, encoded: Encoded) -> Resources {
     Arc::new(BTreeMap::from([(name, encoded)]))
+}
+
+/// Puts the route table of a chain in its place, or takes it out if nobody asks for it; whether that made
+/// a difference.
+fn put_table(tables: &mut Resources, chain: &OpenChain, gateway_tags: &Tags) -> bool {
+    let Some(table) = chain.table() else {
+        return false;
+    };
+    let name = &table.chain().name;
+    if chain.is_open() {
+        let encoded = envoy::route_configuration(table, gateway_tags);
+        return replace(tables, name.clone(), encoded);
+    }
+    // Taking out what is not there must not make a copy of the rest.
+    tables.contains_key(name) && Arc::make_mut(tables).remove(name).is_some()
 }
 
 /// Puts a resource in the place of the one of that name; whether it differs.

@@ -2,6 +2,8 @@
 
 mod clusters;
 mod group;
+mod ports;
+mod secrets;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +12,7 @@ use std::{
 
 use portolan_model::{
     Resource, ResourceKey,
-    kinds::{DATAPLANE, MESH_GATEWAY, MESH_GATEWAY_ROUTE},
+    kinds::{DATAPLANE, MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET},
     tags::Tags,
 };
 
@@ -22,9 +24,11 @@ use crate::{
         route::{HttpRoute, Shared},
         services::Services,
         table::Routes,
+        tcp::{TcpRoute, TcpRoutes},
     },
 };
 use group::Group;
+use secrets::Secrets;
 
 /// The resources of a zone as its gateways see them.
 ///
@@ -52,7 +56,18 @@ struct Mesh {
 struct Sources {
     gateways: BTreeMap<Arc<str>, Arc<Gateway>>,
     routes: Routes,
+    tcp_routes: TcpRoutes,
+    secrets: Secrets,
     services: Services,
+}
+
+impl Sources {
+    /// The names of all routes, of whatever sort.
+    fn route_names(&self) -> BTreeSet<Arc<str>> {
+        let mut names = self.routes.names();
+        names.extend(self.tcp_routes.keys().cloned());
+        names
+    }
 }
 
 impl ZoneView {
@@ -68,15 +83,16 @@ impl ZoneView {
     /// passed over.
     pub fn put(&mut self, resource: &Arc<Resource>) {
         let ResourceKey { kind, mesh, name } = &resource.key;
-        if ![MESH_GATEWAY, MESH_GATEWAY_ROUTE, DATAPLANE].contains(kind) {
+        if ![MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET, DATAPLANE].contains(kind) {
             return;
         }
         let mesh = self.meshes.entry(mesh.clone()).or_default();
         if *kind == MESH_GATEWAY {
             mesh.set_gateway(name, Some(Gateway::read(resource)));
         } else if *kind == MESH_GATEWAY_ROUTE {
-            let route = HttpRoute::read(resource, &mut mesh.shared);
-            mesh.set_route(name, route);
+            mesh.set_route(name, Some(resource));
+        } else if *kind == SECRET {
+            mesh.set_secret(name, Some(resource));
         } else {
             mesh.set_dataplane(name, Some(Dataplane::read(resource, &self.zone)));
         }
@@ -91,6 +107,8 @@ impl ZoneView {
             mesh.set_gateway(&key.name, None);
         } else if key.kind == MESH_GATEWAY_ROUTE {
             mesh.set_route(&key.name, None);
+        } else if key.kind == SECRET {
+            mesh.set_secret(&key.name, None);
         } else if key.kind == DATAPLANE {
             mesh.set_dataplane(&key.name, None);
         }
@@ -121,16 +139,30 @@ impl Mesh {
         self.groups.values_mut().for_each(Group::gateways_changed);
     }
 
-    fn set_route(&mut self, name: &Arc<str>, route: Option<HttpRoute>) {
-        match route {
-            Some(route) => self.sources.routes.insert(route),
-            None => {
-                self.sources.routes.remove(name);
+    fn set_route(&mut self, name: &Arc<str>, route: Option<&Resource>) {
+        // A route that was of one sort may be of the other now.
+        self.sources.routes.remove(name);
+        self.sources.tcp_routes.remove(name);
+        if let Some(resource) = route {
+            if let Some(http) = HttpRoute::read(resource, &mut self.shared) {
+                self.sources.routes.insert(http);
+            } else if let Some(tcp) = TcpRoute::read(resource, &mut self.shared) {
+                self.sources.tcp_routes.insert(name.clone(), Arc::new(tcp));
             }
         }
-        self.groups
-            .values_mut()
-            .for_each(|group| group.route_changed(name));
+        for group in self.groups.values_mut() {
+            group.route_changed(name);
+        }
+    }
+
+    fn set_secret(&mut self, name: &Arc<str>, secret: Option<&Resource>) {
+        match secret {
+            Some(resource) => self.sources.secrets.insert(resource),
+            None => self.sources.secrets.remove(name),
+        }
+        for group in self.groups.values_mut() {
+            group.secret_changed(name);
+        }
     }
 
     fn set_dataplane(&mut self, name: &Arc<str>, new: Option<Dataplane>) {

@@ -11,8 +11,10 @@ use prost_reflect::{DescriptorPool, DynamicMessage};
 use serde_json::Value as Json;
 use serde_norway::{Mapping, Value};
 
+use crate::certificates::word_for;
+
 /// What a gateway's configuration is made of; the rest comes by import.
-const FILES: [&str; 12] = [
+const FILES: [&str; 15] = [
     "envoy/config/cluster/v3/cluster.proto",
     "envoy/config/endpoint/v3/endpoint.proto",
     "envoy/config/listener/v3/listener.proto",
@@ -22,7 +24,10 @@ const FILES: [&str; 12] = [
     "envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto",
     "envoy/extensions/filters/http/router/v3/router.proto",
     "envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto",
+    "envoy/extensions/filters/network/direct_response/v3/config.proto",
     "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto",
+    "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto",
+    "envoy/extensions/transport_sockets/tls/v3/tls.proto",
     "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
     "envoy/service/runtime/v3/rtds.proto",
 ];
@@ -73,16 +78,17 @@ fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A message as YAML, fields in the order of their numbers, what is in an `Any` spelled out.
+/// A message as YAML, fields in the order of their numbers, what is in an `Any` spelled out, words in the
+/// place of certificates.
 pub(crate) fn readable(type_url: &str, body: &[u8]) -> Value {
     let name = type_url.rsplit('/').next().unwrap();
     let descriptor = POOL.get_message_by_name(name).expect("a known message");
     let message = DynamicMessage::decode(descriptor, body).unwrap();
-    sorted_maps(serde_norway::to_value(&message).unwrap(), false)
+    tidy(serde_norway::to_value(&message).unwrap(), false)
 }
 
-/// Maps have no order of their own; fields have.
-fn sorted_maps(value: Value, is_map: bool) -> Value {
+/// Sorts maps, which have no order of their own; fields have. Keys of certificates differ from run to run.
+fn tidy(value: Value, is_map: bool) -> Value {
     match value {
         Value::Mapping(mapping) => {
             let mut entries: Vec<_> = mapping.into_iter().collect();
@@ -95,17 +101,18 @@ fn sorted_maps(value: Value, is_map: bool) -> Value {
                     let name = key.as_str().unwrap_or_default();
                     let map = name.contains(['.', '/'])
                         || ["map", "filterMetadata", "layer"].contains(&name);
-                    (key, sorted_maps(value, map))
+                    (key, tidy(value, map))
                 })
                 .collect();
             Value::Mapping(sorted)
         }
-        Value::Sequence(items) => Value::Sequence(
-            items
-                .into_iter()
-                .map(|item| sorted_maps(item, false))
-                .collect(),
-        ),
+        Value::Sequence(items) => {
+            Value::Sequence(items.into_iter().map(|item| tidy(item, false)).collect())
+        }
+        Value::String(text) => match word_for(&text) {
+            Some(word) => word.into(),
+            None => text.into(),
+        },
         other => other,
     }
 }

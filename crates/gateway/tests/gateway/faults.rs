@@ -184,7 +184,7 @@ conf:
     assert_eq!(
         fields,
         [
-            "conf.listeners[0].protocol",
+            "conf.listeners[0].tls",
             "conf.listeners[1].hostname",
             "conf.listeners[3].hostname",
             "conf.listeners[4].protocol",

@@ -3,12 +3,13 @@
 // A test that cannot go on ends there.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod certificates;
 mod descriptors;
 mod endpoints;
 mod envoy;
-
 mod faults;
 mod golden;
+mod histories;
 mod hosts;
 mod layout;
 mod order;
@@ -16,3 +17,4 @@ mod reference;
 mod selection;
 mod sharing;
 mod support;
+mod valid;

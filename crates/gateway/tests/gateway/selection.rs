@@ -75,7 +75,7 @@ fn only_builtin_gateways_are_compiled() {
         .compile(&dataplane("gateway"))
         .expect("no MeshGateway is no reason");
     assert_eq!(alone.gateway, None);
-    assert_eq!(alone.resources.len(), 5);
+    assert_eq!(alone.resources.len(), 6);
 }
 
 #[test]

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use crate::{
+    certificates::Certificate,
+    support::{EDGE, dataplane, resources, view},
+};
 use portolan_gateway::{
     CLUSTER, CLUSTER_LOAD_ASSIGNMENT, Compiled, LISTENER, ROUTE_CONFIGURATION, RUNTIME_LAYER,
-    ZoneView,
+    SECRET, ZoneView,
 };
 use portolan_model::{Resource, ResourceKey, kinds::MESH_GATEWAY_ROUTE};
-use proptest::prelude::*;
-
-use crate::support::{EDGE, ZONE, dataplane, resources, view};
 
 const SERVICES: &str = "
 type: MeshGatewayRoute
@@ -49,6 +50,7 @@ fn changed(before: &Compiled, after: &Compiled) -> Vec<&'static str> {
         LISTENER,
         ROUTE_CONFIGURATION,
         RUNTIME_LAYER,
+        SECRET,
     ]
     .into_iter()
     .filter(differ)
@@ -95,6 +97,46 @@ fn a_route_to_a_known_service_changes_the_table_alone() {
             .replace("value: /", "value: /a"),
     );
     assert_eq!(changed(&before, &compile(&mut view)), [ROUTE_CONFIGURATION]);
+}
+
+#[test]
+fn a_replaced_certificate_changes_itself_alone() {
+    let mut view = view(&format!(
+        "{}---\n{SERVICES}{}",
+        EDGE.replace(
+            "{port: 8080, protocol: HTTP}",
+            "{port: 8443, protocol: HTTPS, tls: {mode: TERMINATE, certificates: [{secret: a}, {secret: b}]}}"
+        ),
+        Certificate::for_host("a.test").secret("a") + &Certificate::for_host("b.test").secret("b"),
+    ));
+    let before = compile(&mut view);
+    put(&mut view, &Certificate::for_host("a.test").secret("a"));
+    let after = compile(&mut view);
+    assert_eq!(changed(&before, &after), [SECRET]);
+    let same = |name: &str| before.resources[SECRET][name] == after.resources[SECRET][name];
+    assert!(!same("cert.ecdsa:secret:a") && same("cert.ecdsa:secret:b"));
+
+    // One that no listener names is nobody's business.
+    put(&mut view, &Certificate::for_host("c.test").secret("c"));
+    assert!(Arc::ptr_eq(&after, &compile(&mut view)));
+}
+
+#[test]
+fn no_private_key_is_printed() {
+    let certificate = Certificate::for_host("a.test");
+    let inline = serde_json::to_string(&certificate.bundle).unwrap();
+    let listeners = format!(
+        "{{port: 8443, protocol: HTTPS, tls: {{mode: TERMINATE, certificates: [{{secret: a}}, {{inlineString: {inline}}}]}}}}"
+    );
+    let mut view = view(
+        &(EDGE.replace("{port: 8080, protocol: HTTP}", &listeners) + &certificate.secret("a")),
+    );
+    let compiled = compile(&mut view);
+    assert_eq!(compiled.resources[SECRET].len(), 2);
+    let printed = format!("{compiled:?}{view:?}");
+    // Text, and bytes as `Debug` writes them.
+    assert!(!printed.contains("PRIVATE KEY"));
+    assert!(!printed.contains(&format!("{:?}", &b"PRIVATE KEY"[..])[1..]));
 }
 
 #[test]
@@ -185,121 +227,4 @@ fn an_instance_that_is_gone_has_no_configuration() {
     compile(&mut view);
     view.remove(&dataplane("gateway"));
     assert!(view.compile(&dataplane("gateway")).is_none());
-}
-
-/// Resources that get in each other's way, several versions of each.
-fn candidates() -> Vec<Arc<Resource>> {
-    let mut yaml = String::from(EDGE);
-    for (name, selector, tag) in [
-        ("edge", "edge", "a"),
-        ("edge", "edge", "b"),
-        ("rival", "'*'", "a"),
-    ] {
-        yaml += &format!(
-            "
----
-type: MeshGateway
-name: {name}
-selectors: [{{match: {{kuma.io/service: {selector}}}}}]
-conf: {{listeners: [
-  {{port: 8080, protocol: HTTP, tags: {{l: {tag}}}}},
-  {{port: 8080, protocol: HTTP, hostname: '*.test', tags: {{l: wild}}}}
-]}}
-"
-        );
-    }
-    for (name, selector, hostnames, service) in [
-        ("r1", "kuma.io/service: edge", "", "api"),
-        ("r1", "l: wild", "a.test, b.test", "web"),
-        ("r2", "l: a", "'*.a.test'", "api"),
-        ("r2", "l: '*'", "x.a.test", "api"),
-        ("r3", "l: wild", "", "web"),
-        ("r3", "l: none", "", "web"),
-    ] {
-        yaml += &format!(
-            "
----
-type: MeshGatewayRoute
-name: {name}
-selectors: [{{match: {{{selector}}}}}]
-conf: {{http: {{hostnames: [{hostnames}], rules: [{{
-  matches: [{{path: {{match: PREFIX, value: /}}}}, {{path: {{match: EXACT, value: /{name}}}}}],
-  backends: [{{destination: {{kuma.io/service: {service}}}}}]
-}}]}}}}
-"
-        );
-    }
-    for (name, service, protocol) in [
-        ("m1", "api", "http"),
-        ("m1", "web", "http2"),
-        ("m2", "api", "grpc"),
-        ("m2", "api", "http"),
-    ] {
-        yaml += &format!(
-            "
----
-type: Dataplane
-name: {name}
-networking: {{address: 10.0.0.1, inbound: [
-  {{port: 80, tags: {{kuma.io/service: {service}, kuma.io/protocol: {protocol}}}}}
-]}}
-"
-        );
-    }
-    resources(&yaml)
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Put(usize),
-    Remove(usize),
-    Compile,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        4 => (0..15_usize).prop_map(Step::Put),
-        2 => (0..15_usize).prop_map(Step::Remove),
-        2 => Just(Step::Compile),
-    ];
-    prop::collection::vec(step, 1..60)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn every_history_ends_in_what_a_fresh_view_makes(steps in steps()) {
-        let candidates = candidates();
-        prop_assert_eq!(candidates.len(), 15);
-        let mut view = ZoneView::new(ZONE);
-        let mut state = std::collections::BTreeMap::new();
-        for step in steps {
-            match step {
-                Step::Put(position) => {
-                    view.put(&candidates[position]);
-                    state.insert(candidates[position].key.clone(), candidates[position].clone());
-                }
-                Step::Remove(position) => {
-                    view.remove(&candidates[position].key);
-                    state.remove(&candidates[position].key);
-                }
-                Step::Compile => {
-                    view.compile(&dataplane("gateway"));
-                }
-            }
-        }
-        // The other way around, so that nothing depends on what comes first.
-        let mut fresh = ZoneView::new(ZONE);
-        state.values().rev().for_each(|resource| fresh.put(resource));
-
-        let ours = view.compile(&dataplane("gateway"));
-        let theirs = fresh.compile(&dataplane("gateway"));
-        prop_assert_eq!(ours.is_some(), theirs.is_some());
-        if let (Some(ours), Some(theirs)) = (ours, theirs) {
-            prop_assert_eq!(&ours.gateway, &theirs.gateway);
-            prop_assert_eq!(&ours.faults, &theirs.faults);
-            prop_assert!(ours.resources == theirs.resources);
-        }
-    }
 }

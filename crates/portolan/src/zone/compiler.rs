@@ -17,10 +17,11 @@ use tracing::debug;
 use super::{conversion::Conversions, sessions::Sessions};
 
 /// What a gateway's configuration is made of.
-const INPUTS: [Kind; 4] = [
+const INPUTS: [Kind; 5] = [
     kinds::MESH,
     kinds::MESH_GATEWAY,
     kinds::MESH_GATEWAY_ROUTE,
+    kinds::SECRET,
     kinds::DATAPLANE,
 ];
 

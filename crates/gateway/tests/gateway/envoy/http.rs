@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A connection to Envoy.
-pub(super) struct Client(BufReader<TcpStream>);
+pub(super) struct Client<S>(BufReader<S>);
 
 /// What came back.
 pub(super) struct Answer {
@@ -25,8 +25,8 @@ impl Answer {
     }
 }
 
-impl Client {
-    pub(super) fn new(stream: TcpStream) -> Self {
+impl<S: Read + Write> Client<S> {
+    pub(super) fn new(stream: S) -> Self {
         Self(BufReader::new(stream))
     }
 

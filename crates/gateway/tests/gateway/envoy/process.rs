@@ -8,35 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use envoy_types::pb::{
-    envoy::{
-        config::{
-            bootstrap::v3::{Bootstrap, bootstrap::StaticResources},
-            cluster::v3::{
-                Cluster,
-                cluster::{ClusterDiscoveryType, DiscoveryType},
-            },
-            endpoint::v3::ClusterLoadAssignment,
-            listener::v3::{Listener, filter::ConfigType},
-            route::v3::RouteConfiguration,
-        },
-        extensions::filters::network::http_connection_manager::v3::{
-            HttpConnectionManager, http_connection_manager::RouteSpecifier,
-        },
-    },
-    google::protobuf::Any,
-};
-use portolan_gateway::{
-    CLUSTER, CLUSTER_LOAD_ASSIGNMENT, Compiled, LISTENER, ROUTE_CONFIGURATION, ZoneView,
-};
+use portolan_gateway::{Compiled, ZoneView};
 use prost::Message;
 use tempfile::TempDir;
 
-use super::http::Client;
+use super::{bootstrap, http::Client};
 use crate::support::dataplane;
 
-/// How long Envoy may take to listen.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long Envoy may take for anything.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A port that was free a moment ago.
 pub(super) fn free_port() -> u16 {
@@ -81,7 +61,7 @@ conf: {{http: {{hostnames: [lonely.test], rules: [{{
 pub(super) struct Envoy {
     process: Child,
     port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Envoy {
@@ -91,10 +71,14 @@ impl Envoy {
         let compiled = view.compile(&dataplane("gateway")).unwrap();
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("bootstrap.pb");
-        fs::write(&file, bootstrap(&compiled).encode_to_vec()).unwrap();
+        let bootstrap = bootstrap::with_certificates_in(&compiled, folder.path());
+        fs::write(&file, bootstrap.encode_to_vec()).unwrap();
+        bootstrap::write_certificates(&compiled, folder.path());
         let process = Command::new(binary)
             .arg("-c")
             .arg(&file)
+            // Without a name Envoy follows no files.
+            .args(["--service-node", "gateway", "--service-cluster", "edge"])
             .args(["--use-dynamic-base-id", "--concurrency", "1", "-l", "warn"])
             .stdout(Stdio::null())
             .spawn()
@@ -102,14 +86,23 @@ impl Envoy {
         let mut envoy = Self {
             process,
             port,
-            _folder: folder,
+            folder,
         };
         envoy.wait();
         Some(envoy)
     }
 
-    pub(super) fn client(&self) -> Client {
-        Client::new(TcpStream::connect(("127.0.0.1", self.port)).unwrap())
+    /// Replaces the certificates, and nothing else.
+    pub(super) fn replace_certificates(&self, compiled: &Compiled) {
+        bootstrap::write_certificates(compiled, self.folder.path());
+    }
+
+    pub(super) fn client(&self) -> Client<TcpStream> {
+        Client::new(self.connect())
+    }
+
+    pub(super) fn connect(&self) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", self.port)).unwrap()
     }
 
     fn wait(&mut self) {
@@ -131,56 +124,4 @@ impl Drop for Envoy {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn bootstrap(compiled: &Compiled) -> Bootstrap {
-    let resources = StaticResources {
-        listeners: decoded(compiled, LISTENER)
-            .map(|listener| with_static_routes(listener, compiled))
-            .collect(),
-        clusters: decoded(compiled, CLUSTER)
-            .zip(decoded(compiled, CLUSTER_LOAD_ASSIGNMENT))
-            .map(|(cluster, endpoints)| with_static_endpoints(cluster, endpoints))
-            .collect(),
-        ..StaticResources::default()
-    };
-    Bootstrap {
-        static_resources: Some(resources),
-        ..Bootstrap::default()
-    }
-}
-
-fn decoded<'a, T: Message + Default>(
-    compiled: &'a Compiled,
-    type_url: &str,
-) -> impl Iterator<Item = T> + use<'a, T> {
-    compiled.resources[type_url]
-        .values()
-        .map(|resource| T::decode(resource.body.clone()).unwrap())
-}
-
-fn with_static_routes(mut listener: Listener, compiled: &Compiled) -> Listener {
-    let filter = &mut listener.filter_chains[0].filters[0];
-    let Some(ConfigType::TypedConfig(config)) = &mut filter.config_type else {
-        panic!("no connection manager");
-    };
-    let mut manager = HttpConnectionManager::decode(&*config.value).unwrap();
-    let Some(RouteSpecifier::Rds(rds)) = &manager.route_specifier else {
-        panic!("no route table");
-    };
-    let table = &compiled.resources[ROUTE_CONFIGURATION][&*rds.route_config_name];
-    let table = RouteConfiguration::decode(table.body.clone()).unwrap();
-    manager.route_specifier = Some(RouteSpecifier::RouteConfig(table));
-    *config = Any {
-        type_url: config.type_url.clone(),
-        value: manager.encode_to_vec(),
-    };
-    listener
-}
-
-fn with_static_endpoints(mut cluster: Cluster, endpoints: ClusterLoadAssignment) -> Cluster {
-    cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(DiscoveryType::Static.into()));
-    cluster.eds_cluster_config = None;
-    cluster.load_assignment = Some(endpoints);
-    cluster
 }

@@ -1,9 +1,6 @@
-//! What a real Envoy makes of it. These tests need the path of one in `ENVOY_BIN` and pass without.
+//! Which route takes a request, and what reaches the backend.
 
-mod http;
-mod process;
-
-use std::{fmt::Write, net::TcpListener, thread};
+use std::{fmt::Write, net::TcpStream};
 
 use portolan_gateway::plan::{
     entry::Entry,
@@ -17,11 +14,14 @@ use proptest::{
 };
 use serde_json::{Value, json};
 
+use super::{
+    backends, http,
+    process::{self, Envoy},
+};
 use crate::{
     reference::{Request, ascii_path, first, pattern, request},
     support::{resource, view},
 };
-use process::Envoy;
 
 /// Virtual hosts with a random table each, and requests to each.
 const HOSTS: usize = 40;
@@ -126,7 +126,7 @@ fn random_tables_choose_as_the_reference() {
 }
 
 /// The host that the answer redirects to, if any.
-fn chosen(client: &mut http::Client, host: &str, request: &Request) -> Option<String> {
+fn chosen(client: &mut http::Client<TcpStream>, host: &str, request: &Request) -> Option<String> {
     let headers: Vec<_> = request
         .headers
         .iter()
@@ -139,18 +139,6 @@ fn chosen(client: &mut http::Client, host: &str, request: &Request) -> Option<St
         .split([':', '/'])
         .next();
     host.map(str::to_owned)
-}
-
-/// A backend that answers with the head of the request.
-fn echo() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            thread::spawn(move || http::echo(stream.unwrap()));
-        }
-    });
-    port
 }
 
 /// What is at the end of `filters` in a rule for this path.
@@ -183,7 +171,7 @@ conf:
   hostnames: [echo.test]
   rules:
 ",
-        echo()
+        backends::echo_http()
     );
     let headers = "{requestHeader: {set: [{name: x-set, value: a%%}, {name: host, value: inner}], \
                    add: [{name: x-add, value: '%PROTOCOL%'}], remove: [x-gone]}}";

@@ -1,0 +1,137 @@
+//! What takes HTTP: the connection manager.
+
+use envoy_types::pb::envoy::{
+    config::{
+        core::v3::{
+            CidrRange, Http2ProtocolOptions, HttpProtocolOptions, TypedExtensionConfig,
+            http_protocol_options::HeadersWithUnderscoresAction,
+        },
+        listener::v3::Filter,
+    },
+    extensions::{
+        compression::gzip::compressor::v3::Gzip,
+        filters::{
+            http::{
+                compressor::v3::{Compressor, compressor::ResponseDirectionConfig},
+                local_ratelimit::v3::LocalRateLimit,
+                router::v3::Router,
+            },
+            network::http_connection_manager::v3::{
+                HttpConnectionManager, HttpFilter, Rds,
+                http_connection_manager::{
+                    InternalAddressConfig, PathWithEscapedSlashesAction, RouteSpecifier,
+                },
+                http_filter,
+            },
+        },
+    },
+};
+use prost::Message;
+
+use super::{ads, any, boolean, defaults, duration, listener::network_filter, number};
+
+/// The connection manager with the route table of this name. `service` is the gateway's, after which
+/// statistics are named.
+pub(super) fn filter(route_table: &str, service: &str) -> Filter {
+    network_filter(
+        "envoy.filters.network.http_connection_manager",
+        "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        &connection_manager(route_table, service),
+    )
+}
+
+fn connection_manager(route_table: &str, service: &str) -> HttpConnectionManager {
+    HttpConnectionManager {
+        stat_prefix: service.to_owned(),
+        route_specifier: Some(RouteSpecifier::Rds(Rds {
+            config_source: ads(),
+            route_config_name: route_table.to_owned(),
+        })),
+        http_filters: http_filters(),
+        common_http_protocol_options: Some(HttpProtocolOptions {
+            idle_timeout: duration(defaults::CLIENT_IDLE),
+            // `a_b` and `a-b` become one header in many backends, so one could pass for the other.
+            headers_with_underscores_action: HeadersWithUnderscoresAction::RejectRequest.into(),
+            ..HttpProtocolOptions::default()
+        }),
+        http2_protocol_options: Some(Http2ProtocolOptions {
+            max_concurrent_streams: number(defaults::HTTP2_STREAMS),
+            initial_stream_window_size: number(defaults::HTTP2_STREAM_WINDOW),
+            initial_connection_window_size: number(defaults::HTTP2_CONNECTION_WINDOW),
+            allow_connect: true,
+            ..Http2ProtocolOptions::default()
+        }),
+        server_name: defaults::SERVER_NAME.to_owned(),
+        stream_idle_timeout: duration(defaults::STREAM_IDLE),
+        request_headers_timeout: duration(defaults::REQUEST_HEADERS),
+        // The edge is where the client's own address is known.
+        use_remote_address: boolean(true),
+        internal_address_config: Some(InternalAddressConfig {
+            cidr_ranges: defaults::INTERNAL_ADDRESSES.map(cidr_range).to_vec(),
+            ..InternalAddressConfig::default()
+        }),
+        // Routes and backends must see one spelling of a path, or rules can be walked around.
+        normalize_path: boolean(true),
+        merge_slashes: true,
+        path_with_escaped_slashes_action: PathWithEscapedSlashesAction::UnescapeAndRedirect.into(),
+        ..HttpConnectionManager::default()
+    }
+}
+
+fn cidr_range((prefix, length): (&str, u32)) -> CidrRange {
+    CidrRange {
+        address_prefix: prefix.to_owned(),
+        prefix_len: number(length),
+    }
+}
+
+fn http_filters() -> Vec<HttpFilter> {
+    // Does nothing until a route has a limit of its own.
+    let rate_limit = LocalRateLimit {
+        stat_prefix: "rate_limit".to_owned(),
+        ..LocalRateLimit::default()
+    };
+    vec![
+        http_filter(
+            "envoy.filters.http.local_ratelimit",
+            "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+            &rate_limit,
+        ),
+        http_filter(
+            "gzip-compress",
+            "type.googleapis.com/envoy.extensions.filters.http.compressor.v3.Compressor",
+            &compressor(),
+        ),
+        http_filter(
+            "envoy.filters.http.router",
+            "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+            &Router::default(),
+        ),
+    ]
+}
+
+fn http_filter(name: &str, type_url: &str, config: &impl Message) -> HttpFilter {
+    HttpFilter {
+        name: name.to_owned(),
+        config_type: Some(http_filter::ConfigType::TypedConfig(any(type_url, config))),
+        ..HttpFilter::default()
+    }
+}
+
+/// Compresses answers, but none with an `etag`, which names the bytes as the backend sent them.
+fn compressor() -> Compressor {
+    Compressor {
+        compressor_library: Some(TypedExtensionConfig {
+            name: "gzip".to_owned(),
+            typed_config: Some(any(
+                "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip",
+                &Gzip::default(),
+            )),
+        }),
+        response_direction_config: Some(ResponseDirectionConfig {
+            disable_on_etag_header: true,
+            ..ResponseDirectionConfig::default()
+        }),
+        ..Compressor::default()
+    }
+}

@@ -1,0 +1,42 @@
+//! What hands bytes on: the TCP proxy.
+
+use envoy_types::pb::envoy::{
+    config::listener::v3::Filter,
+    extensions::filters::network::tcp_proxy::v3::{
+        TcpProxy,
+        tcp_proxy::{ClusterSpecifier, WeightedCluster, weighted_cluster::ClusterWeight},
+    },
+};
+
+use super::{defaults, duration, listener::network_filter, number};
+use crate::plan::tcp::Share;
+
+/// The proxy to these clusters. `service` is the gateway's, after which statistics are named.
+pub(super) fn filter(shares: &[Share], service: &str) -> Filter {
+    let proxy = TcpProxy {
+        stat_prefix: service.to_owned(),
+        cluster_specifier: Some(clusters(shares)),
+        idle_timeout: duration(defaults::TCP_IDLE),
+        max_connect_attempts: number(defaults::TCP_CONNECTS),
+        ..TcpProxy::default()
+    };
+    network_filter(
+        "envoy.filters.network.tcp_proxy",
+        "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+        &proxy,
+    )
+}
+
+fn clusters(shares: &[Share]) -> ClusterSpecifier {
+    if let [only] = shares {
+        return ClusterSpecifier::Cluster(only.cluster.to_string());
+    }
+    let clusters = shares.iter().map(|share| ClusterWeight {
+        name: share.cluster.to_string(),
+        weight: share.weight,
+        ..ClusterWeight::default()
+    });
+    ClusterSpecifier::WeightedClusters(WeightedCluster {
+        clusters: clusters.collect(),
+    })
+}

@@ -1,0 +1,67 @@
+//! Backends on free ports of loopback, each in threads of its own.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::Arc,
+    thread,
+};
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivatePkcs8KeyDer};
+
+use super::{client::provider, http};
+use crate::certificates::Certificate;
+
+/// Answers each request with its head.
+pub(super) fn echo_http() -> u16 {
+    serve(http::echo)
+}
+
+/// Gives back every byte.
+pub(super) fn echo_bytes() -> u16 {
+    serve(echo)
+}
+
+/// Gives back every byte, in TLS with this certificate.
+pub(super) fn echo_in_tls(certificate: &Certificate) -> u16 {
+    let key = PrivatePkcs8KeyDer::from(certificate.key.clone());
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der.clone().into()], key.into())
+        .unwrap();
+    let config = Arc::new(config);
+    serve(move |stream| {
+        let connection = ServerConnection::new(config.clone()).unwrap();
+        echo(StreamOwned::new(connection, stream));
+    })
+}
+
+/// Says one word before the client says anything, and closes.
+pub(super) fn says(word: &'static str) -> u16 {
+    serve(move |mut stream| {
+        let _ = stream.write_all(word.as_bytes());
+    })
+}
+
+fn serve(with: impl Fn(TcpStream) + Clone + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let with = with.clone();
+            thread::spawn(move || with(stream.unwrap()));
+        }
+    });
+    port
+}
+
+fn echo(mut stream: impl Read + Write) {
+    let mut buffer = [0; 1024];
+    while let Ok(length @ 1..) = stream.read(&mut buffer) {
+        if stream.write_all(&buffer[..length]).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A compiled configuration made static, for an Envoy without a control plane.
+
+use std::{fs, path::Path};
+
+use envoy_types::pb::{
+    envoy::{
+        config::{
+            bootstrap::v3::{
+                Bootstrap, LayeredRuntime, RuntimeLayer, bootstrap::StaticResources,
+                runtime_layer::LayerSpecifier,
+            },
+            cluster::v3::{
+                Cluster,
+                cluster::{ClusterDiscoveryType, DiscoveryType},
+            },
+            core::v3::{
+                ConfigSource, PathConfigSource, config_source::ConfigSourceSpecifier,
+                transport_socket,
+            },
+            endpoint::v3::ClusterLoadAssignment,
+            listener::v3::{FilterChain, Listener, filter},
+            route::v3::RouteConfiguration,
+        },
+        extensions::{
+            filters::network::http_connection_manager::v3::{
+                HttpConnectionManager, http_connection_manager::RouteSpecifier,
+            },
+            transport_sockets::tls::v3::{DownstreamTlsContext, Secret},
+        },
+        service::{discovery::v3::DiscoveryResponse, runtime::v3::Runtime},
+    },
+    google::protobuf::Any,
+};
+use portolan_gateway::{
+    CLUSTER, CLUSTER_LOAD_ASSIGNMENT, Compiled, LISTENER, ROUTE_CONFIGURATION, RUNTIME_LAYER,
+    SECRET,
+};
+use prost::Message;
+
+/// With certificates in files of `folder`, where [`write_certificates`] replaces them.
+pub(super) fn with_certificates_in(compiled: &Compiled, folder: &Path) -> Bootstrap {
+    let mut resources = static_resources(compiled);
+    resources.secrets.clear();
+    for chain in resources
+        .listeners
+        .iter_mut()
+        .flat_map(|one| &mut one.filter_chains)
+    {
+        with_certificates(chain, |name| {
+            let path = folder.join(name).display().to_string() + ".pb";
+            Some(ConfigSource {
+                config_source_specifier: Some(ConfigSourceSpecifier::PathConfigSource(
+                    PathConfigSource {
+                        path,
+                        ..PathConfigSource::default()
+                    },
+                )),
+                ..ConfigSource::default()
+            })
+        });
+    }
+    let layers = decoded::<Runtime>(compiled, RUNTIME_LAYER).map(|runtime| RuntimeLayer {
+        name: runtime.name,
+        layer_specifier: runtime.layer.map(LayerSpecifier::StaticLayer),
+    });
+    Bootstrap {
+        static_resources: Some(resources),
+        layered_runtime: Some(LayeredRuntime {
+            layers: layers.collect(),
+        }),
+        ..Bootstrap::default()
+    }
+}
+
+/// Writes the certificates into files of `folder`. Envoy looks when a file is moved there.
+pub(super) fn write_certificates(compiled: &Compiled, folder: &Path) {
+    for (name, certificate) in &*compiled.resources[SECRET] {
+        let response = DiscoveryResponse {
+            version_info: certificate.version.to_string(),
+            resources: vec![Any {
+                type_url: SECRET.to_owned(),
+                value: certificate.body.to_vec(),
+            }],
+            ..DiscoveryResponse::default()
+        };
+        let new = folder.join("new");
+        fs::write(&new, response.encode_to_vec()).unwrap();
+        fs::rename(new, folder.join(format!("{name}.pb"))).unwrap();
+    }
+}
+
+/// Everything static, certificates too.
+pub(super) fn static_resources(compiled: &Compiled) -> StaticResources {
+    StaticResources {
+        listeners: decoded(compiled, LISTENER)
+            .map(|listener| with_static_chains(listener, compiled))
+            .collect(),
+        clusters: decoded(compiled, CLUSTER)
+            .zip(decoded(compiled, CLUSTER_LOAD_ASSIGNMENT))
+            .map(|(cluster, endpoints)| with_static_endpoints(cluster, endpoints))
+            .collect(),
+        secrets: decoded::<Secret>(compiled, SECRET).collect(),
+    }
+}
+
+fn decoded<'a, T: Message + Default>(
+    compiled: &'a Compiled,
+    type_url: &str,
+) -> impl Iterator<Item = T> + use<'a, T> {
+    compiled.resources[type_url]
+        .values()
+        .map(|resource| T::decode(resource.body.clone()).unwrap())
+}
+
+fn with_static_chains(mut listener: Listener, compiled: &Compiled) -> Listener {
+    for chain in &mut listener.filter_chains {
+        with_static_routes(chain, compiled);
+        with_certificates(chain, |_| None);
+    }
+    listener
+}
+
+fn with_static_routes(chain: &mut FilterChain, compiled: &Compiled) {
+    let Some(filter::ConfigType::TypedConfig(config)) = &mut chain.filters[0].config_type else {
+        panic!("a filter without configuration");
+    };
+    if !config.type_url.ends_with("HttpConnectionManager") {
+        return;
+    }
+    let mut manager = HttpConnectionManager::decode(&*config.value).unwrap();
+    let Some(RouteSpecifier::Rds(rds)) = &manager.route_specifier else {
+        panic!("no route table");
+    };
+    let table = &compiled.resources[ROUTE_CONFIGURATION][&*rds.route_config_name];
+    let table = RouteConfiguration::decode(table.body.clone()).unwrap();
+    manager.route_specifier = Some(RouteSpecifier::RouteConfig(table));
+    config.value = manager.encode_to_vec();
+}
+
+/// Says where the certificates of a chain come from, by name; nowhere means that they are static.
+fn with_certificates(chain: &mut FilterChain, from: impl Fn(&str) -> Option<ConfigSource>) {
+    let Some(socket) = &mut chain.transport_socket else {
+        return;
+    };
+    let Some(transport_socket::ConfigType::TypedConfig(config)) = &mut socket.config_type else {
+        panic!("a transport socket without configuration");
+    };
+    let mut context = DownstreamTlsContext::decode(&*config.value).unwrap();
+    let common = context.common_tls_context.as_mut().expect("a context");
+    for certificate in &mut common.tls_certificate_sds_secret_configs {
+        certificate.sds_config = from(&certificate.name);
+    }
+    config.value = context.encode_to_vec();
+}
+
+fn with_static_endpoints(mut cluster: Cluster, endpoints: ClusterLoadAssignment) -> Cluster {
+    cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(DiscoveryType::Static.into()));
+    cluster.eds_cluster_config = None;
+    cluster.load_assignment = Some(endpoints);
+    cluster
+}

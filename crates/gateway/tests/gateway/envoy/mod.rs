@@ -1,0 +1,12 @@
+//! What a real Envoy makes of it. These tests need the path of one in `ENVOY_BIN` and pass without.
+
+mod backends;
+mod bootstrap;
+mod client;
+mod http;
+mod https;
+mod process;
+mod routes;
+mod tcp;
+mod tls;
+mod validate;
