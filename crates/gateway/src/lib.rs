@@ -6,7 +6,7 @@
 //!                    │
 //!     ZoneView::compile(Dataplane)
 //!                    │
-//!        plan        │  which MeshGateway, hosts, routes in order, instances: plain values
+//!        plan        │  which MeshGateway, ports, hosts, routes in order, instances: plain values
 //!          ▼         │
 //!        layout      │  an ordered list becomes the shape in which Envoy finds routes fast
 //!          ▼         │
