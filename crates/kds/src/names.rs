@@ -200,37 +200,19 @@ mod tests {
             assert!(!belongs_to_zone(&name, "default", &labels, "zone-2"));
         }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use portolan_model::{Kind, kinds};
-
-    use super::*;
-
-    fn resource(kind: Kind, mesh: &str, name: &str, labels: Labels) -> Resource {
-        Resource {
-            key: ResourceKey::in_mesh(kind, mesh, name),
-            labels,
-            spec: Default::default(),
-            version: 1,
-            revision: 1,
-            created: Default::default(),
-            modified: Default::default(),
-        }
-    }
 
     #[test]
     fn secrets_keep_their_names_and_travel_down_unless_they_must_stay() {
         let zone = Side::Zone("east".to_owned());
-        let secret = resource(kinds::SECRET, "default", "cert", Labels::new());
+        let secret = resource(kinds::SECRET, "cert", Labels::new());
         assert!(Side::Global.owns(&secret) && !zone.owns(&secret));
-        assert_eq!(Side::Global.name(&secret.key, &secret.labels, true), "cert");
+        assert_eq!(Side::Global.name(&secret.key, true), "cert");
         let from_zone = [(labels::ORIGIN.to_owned(), labels::ORIGIN_ZONE.to_owned())];
-        let of_zone = resource(kinds::SECRET, "default", "cert", from_zone.into());
+        let of_zone = resource(kinds::SECRET, "cert", from_zone.into());
         assert!(!Side::Global.owns(&of_zone));
         for (name, travels) in [("zone-token-revocations", true), ("inter-cp-ca", false)] {
-            let secret = resource(kinds::GLOBAL_SECRET, "", name, Labels::new());
+            let mut secret = resource(kinds::GLOBAL_SECRET, name, Labels::new());
+            secret.key.mesh = "".into();
             assert_eq!(Side::Global.owns(&secret), travels, "{name}");
         }
     }

@@ -243,7 +243,7 @@ mod tests {
                 let ids = (0..200).map(|number| {
                     let name = format!("edge-{thread}-{number}");
                     let key = ResourceKey::in_mesh(kinds::DATAPLANE, "default", name);
-                    sessions.open(&key, String::new()).0
+                    sessions.open(&key, Version::default()).0
                 });
                 ids.collect::<Vec<_>>()
             }

@@ -118,7 +118,7 @@ fn put(name: &str, value: &str) -> Write {
     Write::Put {
         key: key(name),
         labels: Default::default(),
-        spec: kinds::SECRET.spec_from_json(json).unwrap(),
+        spec: kinds::SECRET.spec_from_json(&json).unwrap(),
         expect: Expect::Any,
     }
 }
