@@ -272,16 +272,17 @@ impl Group {
 
     fn assemble(&mut self, address: &str, mesh: &Arc<str>) -> Compiled {
         let mut faults = self.faults.clone();
-        let listeners = match address.parse::<IpAddr>() {
-            Ok(_) => self.listeners_at(address),
-            Err(_) => {
-                let with = faults
-                    .iter()
-                    .cloned()
-                    .chain(self.unusable_address(address, mesh));
-                faults = with.collect();
-                Resources::default()
-            }
+        // Nobody asks for what only listeners use if there are none.
+        let (listeners, tables, certificates) = if address.parse::<IpAddr>().is_ok() {
+            (
+                self.listeners_at(address),
+                self.route_configurations.clone(),
+                self.certificates.clone(),
+            )
+        } else {
+            let with = faults.iter().cloned();
+            faults = with.chain(self.unusable_address(address, mesh)).collect();
+            Default::default()
         };
         Compiled {
             gateway: self
@@ -295,12 +296,9 @@ impl Group {
                     self.clusters.load_assignments().clone(),
                 ),
                 (envoy::LISTENER, listeners),
-                (
-                    envoy::ROUTE_CONFIGURATION,
-                    self.route_configurations.clone(),
-                ),
+                (envoy::ROUTE_CONFIGURATION, tables),
                 (envoy::RUNTIME_LAYER, self.runtime.clone()),
-                (envoy::SECRET, self.certificates.clone()),
+                (envoy::SECRET, certificates),
             ]),
             faults,
         }
