@@ -3,7 +3,7 @@
 //! A zone that is connected here reports by itself, within milliseconds. One that is connected to another
 //! replica is known by the insights in the store, which are at most a second old.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use portolan_api::status::{Instance, Refused, Status, Zone};
 use portolan_kds::global::{ZoneState, Zones};
@@ -12,6 +12,9 @@ use portolan_proto::{mesh::DataplaneInsight, status::InstanceStatus, system::Zon
 use portolan_store::{Index, Snapshot};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+/// Least time between two states that are shown: what many writes and zones change at once is one.
+const INTERVAL: Duration = Duration::from_millis(5);
 
 /// Keeps the status up to date until cancelled.
 pub(crate) async fn follow(
@@ -31,6 +34,7 @@ pub(crate) async fn follow(
             *current = newest;
             modified
         });
+        tokio::time::sleep(INTERVAL).await;
         tokio::select! {
             changed = stored.changed() => if changed.is_err() { return },
             changed = connected.changed() => if changed.is_err() { return },

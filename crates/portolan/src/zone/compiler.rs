@@ -27,6 +27,8 @@ const INPUTS: [Kind; 5] = [
 
 /// Longest wait for a proxy to take a change before the next one is compiled.
 const MOST_PATIENCE: Duration = Duration::from_millis(250);
+/// More changes than these, made while a proxy took one, are a burst.
+const FEW: usize = 8;
 /// In a burst, a proxy rests so many times as long as it needed for the last change: it spends at most a
 /// quarter of a core on reading tables.
 const REST: u32 = 3;
@@ -50,7 +52,7 @@ pub(crate) async fn run(
         });
         if published {
             tokio::select! {
-                () = breathe(&compiler.sessions, &mut stored, watermark(&snapshot)) => {}
+                () = breathe(&compiler, &mut stored, watermark(&snapshot)) => {}
                 _ = members.changed() => continue,
                 () = cancel.cancelled() => return,
             }
@@ -65,10 +67,10 @@ pub(crate) async fn run(
 
 /// In a burst of changes, lets the proxies rest between two of them: Envoy reads a whole route table anew
 /// for each, and would do nothing else. A single change never waits.
-async fn breathe(sessions: &Sessions, stored: &mut watch::Receiver<Arc<Stored>>, mark: Revision) {
+async fn breathe(compiler: &Compiler, stored: &mut watch::Receiver<Arc<Stored>>, mark: Revision) {
     let start = Instant::now();
-    let _ = timeout(MOST_PATIENCE, sessions.served_somewhere(mark)).await;
-    if stored.has_changed().unwrap_or(false) {
+    let _ = timeout(MOST_PATIENCE, compiler.sessions.served_somewhere(mark)).await;
+    if compiler.lacks(FEW, &stored.borrow()) {
         sleep(start.elapsed() * REST).await;
     }
 }
@@ -121,6 +123,14 @@ impl Compiler {
             }
         }
         self.seen = stored.revision();
+    }
+
+    /// Whether there are more than `count` changes that it has not taken over.
+    fn lacks(&self, count: usize, stored: &Stored) -> bool {
+        let changes = INPUTS
+            .iter()
+            .flat_map(|kind| stored.changes_after(*kind, self.seen));
+        changes.take(count + 1).count() > count
     }
 
     /// Compiles for each connected proxy and publishes what is new; whether any has to change.
