@@ -45,3 +45,15 @@ bench-scale:
 	@cargo build --release --quiet --workspace
 	@target/release/portolan-bench zones
 	@target/release/portolan-bench instances
+
+## bench-compile: what routes, and one change among them, cost the compiler; prints times
+.PHONY: bench-compile
+bench-compile:
+	@scripts/setup build
+	@cargo bench --quiet -p portolan-gateway --bench compile
+
+## fuzz: throws bytes at everything that reads from outside, SECONDS=60 for each target; see fuzz/README.md
+.PHONY: fuzz
+fuzz:
+	@scripts/setup build
+	@scripts/fuzz $(or $(SECONDS),60)

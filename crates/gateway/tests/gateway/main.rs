@@ -14,6 +14,7 @@ mod hosts;
 mod layout;
 mod order;
 mod reference;
+mod seeds;
 mod selection;
 mod sharing;
 mod support;

@@ -1,6 +1,6 @@
 //! What did not change is the same value, and what did is what a fresh view would make of it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     certificates::Certificate,
@@ -8,7 +8,7 @@ use crate::{
 };
 use portolan_gateway::{
     CLUSTER, CLUSTER_LOAD_ASSIGNMENT, Compiled, LISTENER, ROUTE_CONFIGURATION, RUNTIME_LAYER,
-    SECRET, ZoneView,
+    Resources, SECRET, ZoneView,
 };
 use portolan_model::{Resource, ResourceKey, kinds::MESH_GATEWAY_ROUTE};
 
@@ -57,6 +57,16 @@ fn changed(before: &Compiled, after: &Compiled) -> Vec<&'static str> {
     .collect()
 }
 
+/// The names of the resources of one type that are not the very same bytes as before.
+fn renewed(before: &Compiled, after: &Compiled, type_url: &str) -> Vec<String> {
+    let (before, after) = (&before.resources[type_url], &after.resources[type_url]);
+    let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let body = |resources: &Resources, name: &str| Some(resources.get(name)?.body.as_ptr());
+    let differ = |name: &&Arc<str>| body(before, name) != body(after, name);
+    let differing = names.into_iter().filter(differ);
+    differing.map(|name| name.to_string()).collect()
+}
+
 #[test]
 fn nothing_new_gives_the_same_value() {
     let mut view = start();
@@ -78,12 +88,21 @@ fn nothing_new_gives_the_same_value() {
 #[test]
 fn an_endpoint_changes_one_load_assignment() {
     let mut view = start();
+    let others = ["web", "shop"].map(|other| {
+        SERVICES
+            .replace("name: ", &format!("name: {other}-"))
+            .replace("service: api", &format!("service: {other}"))
+    });
+    others.iter().for_each(|yaml| put(&mut view, yaml));
     let before = compile(&mut view);
     put(&mut view, &SERVICES.replace("port: 80", "port: 81"));
-    assert_eq!(
-        changed(&before, &compile(&mut view)),
-        [CLUSTER_LOAD_ASSIGNMENT]
-    );
+    let after = compile(&mut view);
+    assert_eq!(changed(&before, &after), [CLUSTER_LOAD_ASSIGNMENT]);
+    assert_eq!(after.resources[CLUSTER_LOAD_ASSIGNMENT].len(), 3);
+    let [name] = &renewed(&before, &after, CLUSTER_LOAD_ASSIGNMENT)[..] else {
+        panic!("one load assignment");
+    };
+    assert!(name.starts_with("api-"), "{name}");
 }
 
 #[test]
@@ -113,8 +132,9 @@ fn a_replaced_certificate_changes_itself_alone() {
     put(&mut view, &Certificate::for_host("a.test").secret("a"));
     let after = compile(&mut view);
     assert_eq!(changed(&before, &after), [SECRET]);
-    let same = |name: &str| before.resources[SECRET][name] == after.resources[SECRET][name];
-    assert!(!same("cert.ecdsa:secret:a") && same("cert.ecdsa:secret:b"));
+    let renewed = renewed(&before, &after, SECRET);
+    assert_eq!(renewed, ["cert.ecdsa:secret:a"]);
+    assert_eq!(after.resources[SECRET].len(), 2);
 
     // One that no listener names is nobody's business.
     put(&mut view, &Certificate::for_host("c.test").secret("c"));

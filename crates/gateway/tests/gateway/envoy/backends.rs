@@ -3,7 +3,10 @@
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{self, Receiver},
+    },
     thread,
 };
 
@@ -14,7 +17,25 @@ use crate::certificates::Certificate;
 
 /// Answers each request with its head.
 pub(super) fn echo_http() -> u16 {
-    serve(http::echo)
+    named_http("echo")
+}
+
+/// Answers each request with its head, and with this name in `x-backend`.
+pub(super) fn named_http(name: &'static str) -> u16 {
+    serve(move |stream| http::echo(name, stream))
+}
+
+/// Tells the first line of each request that comes.
+pub(super) fn records() -> (u16, Receiver<String>) {
+    let (sender, receiver) = mpsc::channel();
+    let port = serve(move |stream| {
+        http::answer_each(stream, |head| {
+            // Whoever asked may have seen enough.
+            let _ = sender.send(head[0].clone());
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned()
+        });
+    });
+    (port, receiver)
 }
 
 /// Gives back every byte.

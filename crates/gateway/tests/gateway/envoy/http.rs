@@ -23,6 +23,21 @@ impl Answer {
             .find(|(other, _)| other == name)
             .map(|(_, value)| value.as_str())
     }
+
+    /// The values of all headers of this name, in order.
+    pub(super) fn headers(&self, name: &str) -> Vec<&str> {
+        let named = self.headers.iter().filter(|(other, _)| other == name);
+        named.map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The host that the client is sent to, if any: tests name routes so.
+    pub(super) fn redirected_to(&self) -> Option<&str> {
+        let location = self.header("location")?;
+        location
+            .trim_start_matches("http://")
+            .split([':', '/'])
+            .next()
+    }
 }
 
 impl<S: Read + Write> Client<S> {
@@ -64,16 +79,26 @@ impl<S: Read + Write> Client<S> {
     }
 }
 
-/// Answers every request with its own head.
-pub(super) fn echo(stream: TcpStream) {
+/// Answers every request with its own head, and with a name in `x-backend`.
+pub(super) fn echo(name: &str, stream: TcpStream) {
+    answer_each(stream, |head| {
+        let body = head.join("\n");
+        format!(
+            "HTTP/1.1 200 OK\r\nx-backend: {name}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    });
+}
+
+/// Answers every request, given its head.
+pub(super) fn answer_each(stream: TcpStream, answer: impl Fn(&[String]) -> String) {
     let mut stream = BufReader::new(stream);
     while let Some(head) = read_head(&mut stream) {
-        let body = head.join("\n");
-        let answer = format!(
-            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        if stream.get_mut().write_all(answer.as_bytes()).is_err() {
+        if stream
+            .get_mut()
+            .write_all(answer(&head).as_bytes())
+            .is_err()
+        {
             return;
         }
     }

@@ -1,10 +1,12 @@
 //! What a real Envoy makes of it. These tests need the path of one in `ENVOY_BIN` and pass without.
 
+mod actions;
 mod backends;
 mod bootstrap;
 mod client;
 mod http;
 mod https;
+mod matches;
 mod process;
 mod routes;
 mod tcp;

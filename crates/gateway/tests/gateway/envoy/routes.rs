@@ -133,12 +133,7 @@ fn chosen(client: &mut http::Client<TcpStream>, host: &str, request: &Request) -
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     let answer = client.send(request.method, host, &request.target(), &headers);
-    let location = answer.header("location")?;
-    let host = location
-        .trim_start_matches("http://")
-        .split([':', '/'])
-        .next();
-    host.map(str::to_owned)
+    answer.redirected_to().map(str::to_owned)
 }
 
 /// What is at the end of `filters` in a rule for this path.
