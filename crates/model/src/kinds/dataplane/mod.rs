@@ -36,7 +36,8 @@ fn labels(spec: &Bytes) -> Labels {
     Labels::from([(PROXY_TYPE.to_owned(), proxy_type.to_owned())])
 }
 
-/// Every set of tags names the zone, so that selectors can choose by it.
+/// Every set of tags names the zone, so that selectors can choose by it. None at all stays none: rules for
+/// tags would want a service beside the zone.
 fn in_zone(spec: Bytes, zone: &str) -> Bytes {
     let Ok(mut dataplane) = proto::mesh::Dataplane::decode(spec.clone()) else {
         return spec;
@@ -52,7 +53,7 @@ fn in_zone(spec: Bytes, zone: &str) -> Bytes {
         .inbound
         .iter_mut()
         .map(|inbound| &mut inbound.tags);
-    for tags in gateway.chain(inbounds) {
+    for tags in gateway.chain(inbounds).filter(|tags| !tags.is_empty()) {
         tags.insert(tags::ZONE.to_owned(), zone.to_owned());
     }
     dataplane.encode_to_vec().into()

@@ -1,6 +1,12 @@
 //! What a Dataplane must fulfil.
 
-use std::net::IpAddr;
+mod outbound;
+mod probes;
+#[cfg(test)]
+mod tests;
+mod transparent;
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use prost::Message;
@@ -10,10 +16,10 @@ use crate::{
         Dataplane,
         dataplane::{
             Networking,
-            networking::{Inbound, Outbound, gateway::GatewayType},
+            networking::{Inbound, gateway::GatewayType},
         },
     },
-    tags::SERVICE,
+    tags::{PROTOCOL, SERVICE, Tags},
     validation::{Violations, fields},
 };
 
@@ -25,17 +31,60 @@ pub(super) fn validate(spec: &Bytes) -> Violations {
         violations.add("networking", "must be defined");
         return violations;
     };
+    validate_admin(&mut violations, networking);
+    let mut builtin = false;
     if let Some(gateway) = &networking.gateway {
-        let builtin = gateway.r#type() == GatewayType::Builtin;
+        builtin = gateway.r#type() == GatewayType::Builtin;
         refuse_parts(&mut violations, networking, builtin);
         if builtin && dataplane.probes.is_some() {
             violations.add("networking.probes", "probes cannot be defined for builtin gateways");
         }
-        fields::tags_of_service(&mut violations, "networking.gateway.tags", &gateway.tags, false);
-        fields::protocol(&mut violations, "networking.gateway.tags", &gateway.tags);
+        validate_gateway_tags(&mut violations, &gateway.tags);
     }
     validate_networking(&mut violations, networking);
+    if let Some(probes) = dataplane.probes.as_ref().filter(|_| !builtin) {
+        probes::validate(&mut violations, probes);
+    }
     violations
+}
+
+/// Envoy's admin port on loopback must be nobody else's.
+fn validate_admin(violations: &mut Violations, networking: &Networking) {
+    let Some(admin) = &networking.admin else { return };
+    let on_loopback =
+        |address: IpAddr| address == IpAddr::from(Ipv4Addr::LOCALHOST) || address.is_unspecified();
+    let is_inbound = networking.inbound.iter().any(|inbound| {
+        let own = if inbound.address.is_empty() { &networking.address } else { &inbound.address };
+        let service_port =
+            if inbound.service_port == 0 { inbound.port } else { inbound.service_port };
+        let service =
+            if inbound.service_address.is_empty() { own } else { &inbound.service_address };
+        (inbound.port == admin.port && own.parse().is_ok_and(on_loopback))
+            || (service_port == admin.port && service.parse().is_ok_and(on_loopback))
+    });
+    let is_outbound = networking.outbound.iter().any(|outbound| {
+        outbound.port == admin.port && outbound::address(outbound).is_some_and(on_loopback)
+    });
+    for (taken, by) in [(is_inbound, "inbound"), (is_outbound, "outbound")] {
+        if taken {
+            violations.add("networking.admin.port", format!("must differ from {by}"));
+        }
+    }
+}
+
+/// A gateway without any tags is known by its name alone.
+fn validate_gateway_tags(violations: &mut Violations, tags: &Tags) {
+    const FIELD: &str = "networking.gateway.tags";
+    if tags.is_empty() {
+        return;
+    }
+    fields::tags_of_service(violations, FIELD, tags, false);
+    if let Some(value) = tags.get(PROTOCOL).filter(|value| !value.eq_ignore_ascii_case("tcp")) {
+        violations.add(
+            fields::key(FIELD, PROTOCOL),
+            format!("other values than tcp are not allowed, provided value {value:?}"),
+        );
+    }
 }
 
 /// What gateways cannot have.
@@ -59,8 +108,9 @@ fn validate_networking(violations: &mut Violations, networking: &Networking) {
         let field = format!("networking.inbound[{position}]");
         validate_inbound(violations, &field, inbound, &networking.address);
     }
-    for (position, outbound) in networking.outbound.iter().enumerate() {
-        validate_outbound(violations, &format!("networking.outbound[{position}]"), outbound);
+    outbound::validate(violations, &networking.outbound);
+    if let Some(transparent) = &networking.transparent_proxying {
+        transparent::validate(violations, transparent);
     }
 }
 
@@ -97,20 +147,5 @@ fn validate_inbound(
     fields::protocol(violations, &tags, &inbound.tags);
     if !inbound.tags.is_empty() && !inbound.tags.contains_key(SERVICE) {
         violations.add(fields::key(&tags, SERVICE), "tag has to exist");
-    }
-}
-
-fn validate_outbound(violations: &mut Violations, field: &str, outbound: &Outbound) {
-    fields::port(violations, format!("{field}.port"), outbound.port);
-    if !outbound.address.is_empty() && outbound.address.parse::<IpAddr>().is_err() {
-        violations.add(format!("{field}.address"), "address has to be valid IP address");
-    }
-    match &outbound.backend_ref {
-        Some(_) if !outbound.tags.is_empty() => violations
-            .add(format!("{field}.backendRef"), "both backendRef and tags/service cannot be defined"),
-        Some(_) => {}
-        None => {
-            fields::tags_of_service(violations, &format!("{field}.tags"), &outbound.tags, false);
-        }
     }
 }
