@@ -50,6 +50,7 @@ fn goldens() {
     let cases = [
         ("gateway", settings(), "127.0.0.1:15678"),
         ("kuma_dp", settings(), "localhost"),
+        ("delegated", without_ca.clone(), "[::1]:5678"),
         ("member", without_ca, "[::1]:5678"),
     ];
     for (name, settings, host) in cases {
@@ -211,7 +212,7 @@ fn a_long_folder_is_cut_where_kuma_cuts_it() {
 
 #[test]
 fn a_request_survives_the_way_to_the_zone() {
-    for name in ["gateway", "kuma_dp", "member"] {
+    for name in ["gateway", "delegated", "kuma_dp", "member"] {
         let request = request(name);
         let again: Request =
             serde_json::from_value(serde_json::to_value(&request).unwrap()).unwrap();

@@ -1,6 +1,6 @@
 //! What could not be compiled, and why: the part is left out, everything else goes on.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use portolan_model::ResourceKey;
 
@@ -101,6 +101,12 @@ pub enum Reason {
     /// A destination without `kuma.io/service`.
     #[error("the destination has no kuma.io/service")]
     NoService,
+    /// One address is one service.
+    #[error("{0} already has an outbound; use another port")]
+    DuplicateOutbound(SocketAddr),
+    /// A destination that is a resource of a kind that is not known here.
+    #[error("backendRef is not served; name the service by tags with kuma.io/service")]
+    BackendRef,
     /// Several backends that all weigh nothing.
     #[error("all weights are 0; give at least one backend a weight")]
     NoWeight,

@@ -22,6 +22,7 @@ use envoy_types::pb::envoy::{
 };
 
 use super::{Encoded, ads, any, defaults, duration, number};
+use crate::plan::spoken::Spoken;
 
 const HTTP_PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
@@ -31,6 +32,16 @@ pub(crate) enum Upstream {
     Tcp,
     Http1,
     Http2,
+}
+
+impl From<Spoken> for Upstream {
+    fn from(spoken: Spoken) -> Self {
+        match spoken {
+            Spoken::Tcp => Self::Tcp,
+            Spoken::Http1 => Self::Http1,
+            Spoken::Http2 => Self::Http2,
+        }
+    }
 }
 
 /// The cluster of this name, whose endpoints come by EDS.

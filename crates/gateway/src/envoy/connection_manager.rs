@@ -33,10 +33,15 @@ use super::{ads, any, boolean, defaults, duration, listener::network_filter, num
 /// The connection manager with the route table of this name. `service` is the gateway's, after which
 /// statistics are named.
 pub(super) fn filter(route_table: &str, service: &str) -> Filter {
+    as_filter(&connection_manager(route_table, service))
+}
+
+/// A connection manager as what it is in a listener.
+pub(super) fn as_filter(manager: &HttpConnectionManager) -> Filter {
     network_filter(
         "envoy.filters.network.http_connection_manager",
         "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        &connection_manager(route_table, service),
+        manager,
     )
 }
 
@@ -66,15 +71,20 @@ fn connection_manager(route_table: &str, service: &str) -> HttpConnectionManager
         request_headers_timeout: duration(defaults::REQUEST_HEADERS),
         // The edge is where the client's own address is known.
         use_remote_address: boolean(true),
-        internal_address_config: Some(InternalAddressConfig {
-            cidr_ranges: defaults::INTERNAL_ADDRESSES.map(cidr_range).to_vec(),
-            ..InternalAddressConfig::default()
-        }),
+        internal_address_config: Some(internal_addresses()),
         // Routes and backends must see one spelling of a path, or rules can be walked around.
         normalize_path: boolean(true),
         merge_slashes: true,
         path_with_escaped_slashes_action: PathWithEscapedSlashesAction::UnescapeAndRedirect.into(),
         ..HttpConnectionManager::default()
+    }
+}
+
+/// Whose requests count as internal.
+pub(super) fn internal_addresses() -> InternalAddressConfig {
+    InternalAddressConfig {
+        cidr_ranges: defaults::INTERNAL_ADDRESSES.map(cidr_range).to_vec(),
+        ..InternalAddressConfig::default()
     }
 }
 
@@ -102,12 +112,17 @@ fn http_filters() -> Vec<HttpFilter> {
             "type.googleapis.com/envoy.extensions.filters.http.compressor.v3.Compressor",
             &compressor(),
         ),
-        http_filter(
-            "envoy.filters.http.router",
-            "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-            &Router::default(),
-        ),
+        router(),
     ]
+}
+
+/// What sends requests on; the last of all filters.
+pub(super) fn router() -> HttpFilter {
+    http_filter(
+        "envoy.filters.http.router",
+        "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+        &Router::default(),
+    )
 }
 
 fn http_filter(name: &str, type_url: &str, config: &impl Message) -> HttpFilter {

@@ -72,20 +72,10 @@ const ROUTE_LIST: &str = "type.googleapis.com/envoy.config.route.v3.RouteList";
 const HEADER_INPUT: &str = "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput";
 
 /// The route table of a chain, for gateway instances with these gateway tags.
-pub(crate) fn route_configuration(table: &RouteTable, gateway_tags: &Tags) -> Encoded {
+pub(crate) fn route_configuration(table: &RouteTable, tags: &Tags) -> Encoded {
     let frame = RouteConfiguration {
         name: table.chain().name.to_string(),
-        // What clients send under this name is replaced. Envoy applies what stands here after what a
-        // route or cluster says, so removing it here, as Kuma does, would take our own value too.
-        request_headers_to_add: vec![HeaderValueOption {
-            header: Some(HeaderValue {
-                key: defaults::TAGS_HEADER.to_owned(),
-                value: tags_header(gateway_tags),
-                ..HeaderValue::default()
-            }),
-            append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
-            ..HeaderValueOption::default()
-        }],
+        request_headers_to_add: vec![gateway_tags(tags)],
         // Clusters come on a stream of their own; a route may be there first.
         validate_clusters: boolean(false),
         ignore_port_in_host_matching: true,
@@ -99,6 +89,22 @@ pub(crate) fn route_configuration(table: &RouteTable, gateway_tags: &Tags) -> En
         );
     }
     Encoded::new(message.encode())
+}
+
+/// The header that carries a gateway's tags to services.
+///
+/// What clients send under this name is replaced. Envoy applies what stands on a route table after what a
+/// route or cluster says, so removing it there, as Kuma does, would take our own value too.
+pub(super) fn gateway_tags(tags: &Tags) -> HeaderValueOption {
+    HeaderValueOption {
+        header: Some(HeaderValue {
+            key: defaults::TAGS_HEADER.to_owned(),
+            value: tags_header(tags),
+            ..HeaderValue::default()
+        }),
+        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
+        ..HeaderValueOption::default()
+    }
 }
 
 /// `&kuma.io/service=edge&&kuma.io/zone=east&`, with `%` doubled because Envoy fills in commands.
@@ -197,7 +203,8 @@ fn on_match(leaf: &[usize], routes: &[Arc<Route>]) -> Message {
     Message::default().message(ACTION, action)
 }
 
-fn retry_policy() -> RetryPolicy {
+/// How failed requests are tried again.
+pub(super) fn retry_policy() -> RetryPolicy {
     RetryPolicy {
         retry_on: defaults::RETRY_ON.to_owned(),
         num_retries: number(defaults::RETRIES),

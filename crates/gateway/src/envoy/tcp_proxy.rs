@@ -1,5 +1,7 @@
 //! What hands bytes on: the TCP proxy.
 
+use std::time::Duration;
+
 use envoy_types::pb::envoy::{
     config::listener::v3::Filter,
     extensions::filters::network::tcp_proxy::v3::{
@@ -13,10 +15,20 @@ use crate::plan::tcp::Share;
 
 /// The proxy to these clusters. `service` is the gateway's, after which statistics are named.
 pub(super) fn filter(shares: &[Share], service: &str) -> Filter {
+    proxy(clusters(shares), service, defaults::TCP_IDLE)
+}
+
+/// The proxy to one cluster, which ends connections that are idle for so long. Statistics are named after
+/// `service`.
+pub(super) fn to_one(cluster: &str, service: &str, idle: Duration) -> Filter {
+    proxy(ClusterSpecifier::Cluster(cluster.to_owned()), service, idle)
+}
+
+fn proxy(clusters: ClusterSpecifier, service: &str, idle: Duration) -> Filter {
     let proxy = TcpProxy {
         stat_prefix: service.to_owned(),
-        cluster_specifier: Some(clusters(shares)),
-        idle_timeout: duration(defaults::TCP_IDLE),
+        cluster_specifier: Some(clusters),
+        idle_timeout: duration(idle),
         max_connect_attempts: number(defaults::TCP_CONNECTS),
         ..TcpProxy::default()
     };

@@ -14,20 +14,30 @@ use portolan_proto::mesh::{
     dataplane::networking::{Inbound, gateway::GatewayType, inbound::State},
 };
 
+use super::{outbound::DelegatedInstance, spoken::Spoken};
 use crate::fault::{Fault, Reason};
 
 /// One Dataplane.
 #[derive(Debug, Default)]
 pub struct Dataplane {
-    /// What it is as a gateway instance, if it is one whose proxy we configure.
+    /// What it is as a gateway instance, if it is one.
     pub gateway: Option<GatewayInstance>,
     /// The services that it offers.
     pub instances: Vec<Arc<Instance>>,
 }
 
+/// A gateway instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GatewayInstance {
+    /// Its proxy is the edge.
+    Builtin(BuiltinInstance),
+    /// Another proxy is the edge; its own stands between that one and the services.
+    Delegated(Arc<DelegatedInstance>),
+}
+
 /// A BUILTIN gateway instance. Those that are equal get the same configuration.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GatewayInstance {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuiltinInstance {
     /// Its gateway tags, `kuma.io/zone` among them.
     pub tags: Tags,
     /// The address that its listeners bind to.
@@ -53,17 +63,11 @@ impl Instance {
         self.tags.get(SERVICE).map_or("", String::as_str)
     }
 
-    /// Whether it is spoken to in HTTP/2.
-    pub fn speaks_http2(&self) -> bool {
-        self.tags
-            .get(PROTOCOL)
-            .is_some_and(|protocol| is_http2(protocol))
+    /// What is spoken with it.
+    pub fn spoken(&self) -> Spoken {
+        let protocol = self.tags.get(PROTOCOL);
+        Spoken::of(protocol.map_or("", String::as_str))
     }
-}
-
-/// Whether a value of `kuma.io/protocol` is carried by HTTP/2.
-pub fn is_http2(protocol: &str) -> bool {
-    matches!(protocol, "http2" | "grpc")
 }
 
 impl Dataplane {
@@ -81,12 +85,16 @@ impl Dataplane {
         let Some(networking) = networking.filter(|_| !elsewhere) else {
             return Self::default();
         };
-        let gateway = networking
-            .gateway
-            .filter(|gateway| gateway.r#type() == GatewayType::Builtin);
-        let gateway = gateway.map(|gateway| GatewayInstance {
-            tags: in_zone(gateway.tags, zone),
-            address: networking.address.clone(),
+        let outbound = networking.outbound;
+        let gateway = networking.gateway.map(|gateway| match gateway.r#type() {
+            GatewayType::Builtin => GatewayInstance::Builtin(BuiltinInstance {
+                tags: in_zone(gateway.tags, zone),
+                address: networking.address.clone(),
+            }),
+            GatewayType::Delegated => {
+                let tags = in_zone(gateway.tags, zone);
+                GatewayInstance::Delegated(Arc::new(DelegatedInstance::read(tags, outbound)))
+            }
         });
         let labels = Arc::new(resource.labels.clone());
         let instances = networking

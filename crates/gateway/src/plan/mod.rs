@@ -7,7 +7,8 @@
 //!   MeshGatewayRoute ─┬▶ HttpRoute ─▶ Entry ──────────┤
 //!                     └▶ TcpRoute ────────────────────┴─▶ TcpTable: who shares the connections
 //!   Secret ─▶ certificate::Identity: what the proxy shows its clients
-//!   Dataplane ─▶ Inbounds ─▶ Services: instances of a Destination
+//!   Dataplane ─┬▶ Inbounds ─▶ Services: instances of a Destination
+//!              └▶ Outbounds: the ports of a DELEGATED gateway instance
 //! ```
 
 pub mod action;
@@ -24,10 +25,12 @@ pub mod interner;
 pub mod listeners;
 pub mod matching;
 mod needs;
+pub mod outbound;
 pub mod port;
 mod regex;
 pub mod route;
 pub mod services;
+pub mod spoken;
 pub mod table;
 pub mod tcp;
 

@@ -7,10 +7,7 @@ use std::{
 
 use portolan_model::tags::{self, PROTOCOL};
 
-use super::{
-    dataplane::{Instance, is_http2},
-    destination::Destination,
-};
+use super::{dataplane::Instance, destination::Destination, spoken::Spoken};
 
 /// Position of an instance: its Dataplane's name, then its place in it.
 type Position = (Arc<str>, usize);
@@ -56,9 +53,21 @@ impl Services {
     /// instances say. The unhealthy count too, so that the protocol does not change with their health.
     pub fn speaks_http2(&self, destination: &Destination) -> bool {
         if let Some(protocol) = destination.tags().get(PROTOCOL) {
-            return is_http2(protocol);
+            return Spoken::of(protocol) == Spoken::Http2;
         }
-        let mut instances = self.instances(destination).peekable();
-        instances.peek().is_some() && instances.all(|instance| instance.speaks_http2())
+        let instances = self.instances(destination);
+        Spoken::common(instances.map(|instance| instance.spoken())) == Spoken::Http2
+    }
+
+    /// What is spoken with a destination: what it says itself, else what all instances of its service
+    /// say. Those that it does not choose count too, so that one that has no instances for a while stays
+    /// what it is.
+    pub fn spoken(&self, destination: &Destination) -> Spoken {
+        if let Some(protocol) = destination.tags().get(PROTOCOL) {
+            return Spoken::of(protocol);
+        }
+        let service = self.by_name.get(destination.service());
+        let instances = service.into_iter().flat_map(BTreeMap::values);
+        Spoken::common(instances.map(|instance| instance.spoken()))
     }
 }

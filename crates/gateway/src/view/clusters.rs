@@ -13,14 +13,16 @@ use crate::{
     plan::{destination::Destination, services::Services},
 };
 
-/// What goes to a cluster. One that gets both is made for HTTP, with which TCP goes as well.
+/// What goes to a cluster. One that gets TCP and HTTP is made for HTTP, with which TCP goes as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Carries {
     Tcp,
     Http,
+    /// Whatever its instances speak.
+    AsSpoken,
 }
 
-/// One cluster for each destination behind each listener that needs it.
+/// The clusters, each of one destination.
 #[derive(Debug, Default)]
 pub(super) struct Clusters {
     by_name: BTreeMap<Arc<str>, Cluster>,
@@ -143,6 +145,7 @@ impl Clusters {
             Carries::Tcp => Upstream::Tcp,
             Carries::Http if services.speaks_http2(&cluster.destination) => Upstream::Http2,
             Carries::Http => Upstream::Http1,
+            Carries::AsSpoken => services.spoken(&cluster.destination).into(),
         };
         let instances = services
             .instances(&cluster.destination)

@@ -1,4 +1,4 @@
-//! Gateway instances with equal tags: one MeshGateway, one set of routes and clusters for all.
+//! BUILTIN gateway instances with equal tags: one MeshGateway, one set of routes and clusters for all.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -289,6 +289,7 @@ impl Group {
                 .gateway
                 .as_ref()
                 .map(|gateway| gateway.key.name.clone()),
+            is_delegated: false,
             resources: BTreeMap::from([
                 (envoy::CLUSTER, self.clusters.clusters().clone()),
                 (

@@ -1,6 +1,7 @@
 //! What a zone's gateways depend on, kept in indexes change by change, and their configurations.
 
 mod clusters;
+mod delegated;
 mod group;
 mod ports;
 mod secrets;
@@ -19,14 +20,16 @@ use portolan_model::{
 use crate::{
     compiled::Compiled,
     plan::{
-        dataplane::Dataplane,
+        dataplane::{Dataplane, GatewayInstance},
         gateway::Gateway,
+        outbound::DelegatedInstance,
         route::{HttpRoute, Shared},
         services::Services,
         table::Routes,
         tcp::{TcpRoute, TcpRoutes},
     },
 };
+use delegated::DelegatedGroup;
 use group::Group;
 use secrets::Secrets;
 
@@ -47,8 +50,10 @@ struct Mesh {
     sources: Sources,
     shared: Shared,
     dataplanes: BTreeMap<Arc<str>, Dataplane>,
-    /// Gateway instances by their tags: all of one group have the same MeshGateway and routes.
+    /// BUILTIN gateway instances by their tags: all of one group have the same MeshGateway and routes.
     groups: BTreeMap<Tags, Group>,
+    /// DELEGATED gateway instances by all that shapes their configuration.
+    delegated: BTreeMap<Arc<DelegatedInstance>, DelegatedGroup>,
 }
 
 /// What a gateway's configuration is made from.
@@ -114,16 +119,25 @@ impl ZoneView {
         }
     }
 
-    /// The configuration of a gateway instance; nothing if there is no BUILTIN gateway Dataplane of
-    /// this key.
+    /// The configuration of a gateway instance; nothing if there is no Dataplane of this key, or if it is
+    /// no gateway.
     ///
-    /// The same `Arc` comes back until something changes that it depends on. Instances with equal tags
-    /// and address get the same one; what differs by address alone is shared by all with equal tags.
+    /// The same `Arc` comes back until something changes that it depends on. BUILTIN instances with equal
+    /// tags and address get the same one; what differs by address alone is shared by all with equal tags.
+    /// DELEGATED instances with equal tags and outbounds get the same one.
     pub fn compile(&mut self, dataplane: &ResourceKey) -> Option<Arc<Compiled>> {
         let mesh = self.meshes.get_mut(&dataplane.mesh)?;
-        let gateway = mesh.dataplanes.get(&dataplane.name)?.gateway.as_ref()?;
-        let group = mesh.groups.get_mut(&gateway.tags)?;
-        Some(group.compile(&gateway.address, &dataplane.mesh, &mesh.sources, &self.zone))
+        let sources = &mesh.sources;
+        match mesh.dataplanes.get(&dataplane.name)?.gateway.as_ref()? {
+            GatewayInstance::Builtin(instance) => {
+                let group = mesh.groups.get_mut(&instance.tags)?;
+                Some(group.compile(&instance.address, &dataplane.mesh, sources, &self.zone))
+            }
+            GatewayInstance::Delegated(instance) => {
+                let group = mesh.delegated.get_mut(instance)?;
+                Some(group.compile(&dataplane.mesh, &sources.services, &self.zone))
+            }
+        }
     }
 }
 
@@ -176,14 +190,15 @@ impl Mesh {
         for group in self.groups.values_mut() {
             group.services_changed(&services);
         }
+        for group in self.delegated.values_mut() {
+            group.services_changed(&services);
+        }
         if old.gateway != new.gateway {
-            if let Some(gateway) = &old.gateway {
-                self.leave(name, &gateway.tags);
+            if let Some(instance) = &old.gateway {
+                self.leave(name, instance);
             }
-            if let Some(gateway) = &new.gateway {
-                let group = self.groups.entry(gateway.tags.clone());
-                let group = group.or_insert_with(|| Group::new(gateway.tags.clone()));
-                group.join(name, &gateway.address);
+            if let Some(instance) = &new.gateway {
+                self.join(name, instance);
             }
         }
         if !gone {
@@ -191,11 +206,38 @@ impl Mesh {
         }
     }
 
-    fn leave(&mut self, name: &Arc<str>, tags: &Tags) {
-        if let Some(group) = self.groups.get_mut(tags) {
-            group.leave(name);
-            if group.is_empty() {
-                self.groups.remove(tags);
+    fn join(&mut self, name: &Arc<str>, instance: &GatewayInstance) {
+        match instance {
+            GatewayInstance::Builtin(instance) => {
+                let group = self.groups.entry(instance.tags.clone());
+                let group = group.or_insert_with(|| Group::new(instance.tags.clone()));
+                group.join(name, &instance.address);
+            }
+            GatewayInstance::Delegated(instance) => {
+                let group = self.delegated.entry(instance.clone());
+                let group = group.or_insert_with(|| DelegatedGroup::new(instance.clone()));
+                group.join(name);
+            }
+        }
+    }
+
+    fn leave(&mut self, name: &Arc<str>, instance: &GatewayInstance) {
+        match instance {
+            GatewayInstance::Builtin(instance) => {
+                if let Some(group) = self.groups.get_mut(&instance.tags) {
+                    group.leave(name);
+                    if group.is_empty() {
+                        self.groups.remove(&instance.tags);
+                    }
+                }
+            }
+            GatewayInstance::Delegated(instance) => {
+                if let Some(group) = self.delegated.get_mut(instance) {
+                    group.leave(name);
+                    if group.is_empty() {
+                        self.delegated.remove(instance);
+                    }
+                }
             }
         }
     }

@@ -31,14 +31,9 @@ pub(super) struct OpenPort {
 impl OpenPort {
     /// A port whose chains have no routes yet.
     pub(super) fn new(port: Arc<Port>, gateway: &ResourceKey, secrets: &Secrets) -> Self {
-        let carries = match port.protocol.carries_http() {
-            true => Carries::Http,
-            false => Carries::Tcp,
-        };
-        let chains = port
-            .chains
-            .iter()
-            .map(|chain| OpenChain::new(chain, carries, gateway, secrets));
+        let http = port.protocol.carries_http();
+        let chains = port.chains.iter();
+        let chains = chains.map(|chain| OpenChain::new(chain, http, gateway, secrets));
         Self {
             chains: chains.collect(),
             port,
@@ -91,10 +86,10 @@ impl BitOrAssign for Changes {
 }
 
 impl OpenChain {
-    fn new(chain: &Arc<Chain>, carries: Carries, gateway: &ResourceKey, secrets: &Secrets) -> Self {
-        let routes = match carries {
-            Carries::Http => ChainRoutes::Http(RouteTable::new(chain.clone())),
-            Carries::Tcp => ChainRoutes::Tcp(TcpTable::new(chain.clone())),
+    fn new(chain: &Arc<Chain>, http: bool, gateway: &ResourceKey, secrets: &Secrets) -> Self {
+        let routes = match http {
+            true => ChainRoutes::Http(RouteTable::new(chain.clone())),
+            false => ChainRoutes::Tcp(TcpTable::new(chain.clone())),
         };
         Self {
             chain: chain.clone(),

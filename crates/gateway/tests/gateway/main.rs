@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod certificates;
+mod delegated;
 mod descriptors;
 mod endpoints;
 mod envoy;

@@ -67,9 +67,10 @@ fn the_zone_is_a_tag_of_the_gateway() {
 }
 
 #[test]
-fn only_builtin_gateways_are_compiled() {
-    let delegated = GATEWAY.replace("BUILTIN", "DELEGATED");
-    assert!(view(&delegated).compile(&dataplane("gateway")).is_none());
+fn mesh_gateways_are_for_builtin_instances() {
+    let any = mesh_gateway("any", "2020-01-01T00:00:00Z", "{kuma.io/service: '*'}");
+    let delegated = format!("{}{any}", GATEWAY.replace("BUILTIN", "DELEGATED"));
+    assert_eq!(compile(&delegated).gateway, None);
     assert!(view(GATEWAY).compile(&dataplane("other")).is_none());
     let alone = view(GATEWAY)
         .compile(&dataplane("gateway"))

@@ -128,8 +128,11 @@ fn with_static_routes(chain: &mut FilterChain, compiled: &Compiled) {
         return;
     }
     let mut manager = HttpConnectionManager::decode(&*config.value).unwrap();
-    let Some(RouteSpecifier::Rds(rds)) = &manager.route_specifier else {
-        panic!("no route table");
+    let rds = match &manager.route_specifier {
+        Some(RouteSpecifier::Rds(rds)) => rds,
+        // Outbounds have it with them.
+        Some(RouteSpecifier::RouteConfig(_)) => return,
+        _ => panic!("no route table"),
     };
     let table = &compiled.resources[ROUTE_CONFIGURATION][&*rds.route_config_name];
     let table = RouteConfiguration::decode(table.body.clone()).unwrap();

@@ -1,0 +1,115 @@
+//! The Envoy listener of one outbound of a DELEGATED gateway instance.
+
+use envoy_types::pb::envoy::{
+    config::{
+        core::v3::{HttpProtocolOptions, TrafficDirection},
+        listener::v3::{FilterChain, Listener},
+        route::v3::{
+            Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, route,
+            route_action::{ClusterNotFoundResponseCode, ClusterSpecifier},
+            route_match::PathSpecifier,
+        },
+    },
+    extensions::filters::network::http_connection_manager::v3::{
+        HttpConnectionManager, http_connection_manager::RouteSpecifier,
+    },
+};
+use portolan_model::tags::Tags;
+use prost::Message as _;
+
+use super::{
+    Encoded, address, boolean, connection_manager, defaults, duration,
+    metadata::{metadata, texts},
+    table, tcp_proxy,
+    wire::Message,
+};
+use crate::plan::{outbound::Outbound, spoken::Spoken};
+
+/// `Listener.metadata`
+const METADATA: u32 = 6;
+
+/// The listener of an outbound to the cluster of this name, for instances with these gateway tags.
+pub(crate) fn outbound_listener(
+    outbound: &Outbound,
+    cluster: &str,
+    spoken: Spoken,
+    gateway_tags: &Tags,
+) -> Encoded {
+    let service = outbound.destination.service();
+    let filter = match spoken {
+        Spoken::Http1 | Spoken::Http2 => {
+            connection_manager::as_filter(&manager(service, cluster, gateway_tags))
+        }
+        Spoken::Tcp => tcp_proxy::to_one(cluster, service, defaults::BACKEND_IDLE),
+    };
+    let frame = Listener {
+        name: outbound.listener_name().to_string(),
+        address: address(outbound.at.ip().to_string(), outbound.at.port()),
+        filter_chains: vec![FilterChain {
+            filters: vec![filter],
+            ..FilterChain::default()
+        }],
+        traffic_direction: TrafficDirection::Outbound.into(),
+        // Nobody redirects connections here, so the port itself has to be open.
+        bind_to_port: boolean(true),
+        ..Listener::default()
+    };
+    let tags = texts(outbound.destination.tags().iter());
+    let listener = Message::default()
+        .fields(frame.encode_to_vec())
+        .message(METADATA, metadata([("io.kuma.tags", tags)]));
+    Encoded::new(listener.encode())
+}
+
+/// Leaves `x-forwarded-for` and the like as they come: the gateway in front knows the client, and is
+/// itself the only one that connects here.
+fn manager(service: &str, cluster: &str, gateway_tags: &Tags) -> HttpConnectionManager {
+    HttpConnectionManager {
+        stat_prefix: service.to_owned(),
+        route_specifier: Some(RouteSpecifier::RouteConfig(routes(
+            service,
+            cluster,
+            gateway_tags,
+        ))),
+        http_filters: vec![connection_manager::router()],
+        common_http_protocol_options: Some(HttpProtocolOptions {
+            // The gateway in front keeps its connections as long as we keep ours.
+            idle_timeout: duration(defaults::BACKEND_IDLE),
+            ..HttpProtocolOptions::default()
+        }),
+        stream_idle_timeout: duration(defaults::STREAM_IDLE),
+        internal_address_config: Some(connection_manager::internal_addresses()),
+        normalize_path: boolean(true),
+        ..HttpConnectionManager::default()
+    }
+}
+
+/// Everything to the cluster. In the listener itself: it is small, and says the same for good.
+fn routes(service: &str, cluster: &str, gateway_tags: &Tags) -> RouteConfiguration {
+    let everything = Route {
+        r#match: Some(RouteMatch {
+            path_specifier: Some(PathSpecifier::Prefix("/".to_owned())),
+            ..RouteMatch::default()
+        }),
+        action: Some(route::Action::Route(RouteAction {
+            cluster_specifier: Some(ClusterSpecifier::Cluster(cluster.to_owned())),
+            cluster_not_found_response_code: ClusterNotFoundResponseCode::InternalServerError
+                .into(),
+            ..RouteAction::default()
+        })),
+        ..Route::default()
+    };
+    RouteConfiguration {
+        name: format!("outbound:{service}"),
+        virtual_hosts: vec![VirtualHost {
+            name: service.to_owned(),
+            domains: vec!["*".to_owned()],
+            routes: vec![everything],
+            retry_policy: Some(table::retry_policy()),
+            ..VirtualHost::default()
+        }],
+        request_headers_to_add: vec![table::gateway_tags(gateway_tags)],
+        validate_clusters: boolean(false),
+        ..RouteConfiguration::default()
+    }
+}

@@ -1,0 +1,187 @@
+//! DELEGATED gateway instances with equal tags and outbounds: one set of listeners and clusters for all.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    sync::Arc,
+};
+
+use portolan_model::{ResourceKey, kinds::DATAPLANE};
+
+use super::{
+    clusters::{Carries, Clusters},
+    group::replace,
+};
+use crate::{
+    compiled::{Compiled, Resources},
+    envoy,
+    fault::Fault,
+    plan::{
+        outbound::{DelegatedInstance, Outbound},
+        services::Services,
+    },
+};
+
+/// One group and what was compiled for it.
+#[derive(Debug)]
+pub(super) struct DelegatedGroup {
+    instance: Arc<DelegatedInstance>,
+    /// The names of its Dataplanes.
+    members: BTreeSet<Arc<str>>,
+    stale: Stale,
+    /// With the names of their clusters.
+    outbounds: Vec<(Outbound, Arc<str>)>,
+    listeners: Resources,
+    clusters: Clusters,
+    /// What every instance gets; nothing while something changed.
+    compiled: Option<Arc<Compiled>>,
+}
+
+/// What changed since the group was compiled.
+#[derive(Debug)]
+enum Stale {
+    Everything,
+    Services(BTreeSet<Box<str>>),
+}
+
+impl Default for Stale {
+    fn default() -> Self {
+        Self::Services(BTreeSet::new())
+    }
+}
+
+impl DelegatedGroup {
+    /// A group without instances, not compiled yet.
+    pub(super) fn new(instance: Arc<DelegatedInstance>) -> Self {
+        let outbounds = instance.outbounds.iter();
+        let outbounds = outbounds.map(|outbound| (outbound.clone(), outbound.cluster_name()));
+        Self {
+            outbounds: outbounds.collect(),
+            instance,
+            members: BTreeSet::new(),
+            stale: Stale::Everything,
+            listeners: Resources::default(),
+            clusters: Clusters::default(),
+            compiled: None,
+        }
+    }
+
+    /// Adds an instance.
+    pub(super) fn join(&mut self, name: &Arc<str>) {
+        self.members.insert(name.clone());
+        self.told_by_another();
+    }
+
+    /// Removes an instance.
+    pub(super) fn leave(&mut self, name: &str) {
+        self.members.remove(name);
+        self.told_by_another();
+    }
+
+    /// What was left out is told of one of the Dataplanes, which may be another now.
+    fn told_by_another(&mut self) {
+        if !self.instance.left_out.is_empty() {
+            self.compiled = None;
+        }
+    }
+
+    /// Whether no instance is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Instances of these services changed.
+    pub(super) fn services_changed(&mut self, services: &BTreeSet<&str>) {
+        let Stale::Services(stale) = &mut self.stale else {
+            return;
+        };
+        let known = services
+            .iter()
+            .filter(|service| self.clusters.has_service(service));
+        stale.extend(known.map(|service| Box::from(*service)));
+    }
+
+    /// The configuration of every instance.
+    pub(super) fn compile(
+        &mut self,
+        mesh: &Arc<str>,
+        services: &Services,
+        zone: &str,
+    ) -> Arc<Compiled> {
+        if self.refresh(services, zone) {
+            self.compiled = None;
+        }
+        if let Some(compiled) = &self.compiled {
+            return compiled.clone();
+        }
+        let compiled = Arc::new(self.assemble(mesh));
+        self.compiled.insert(compiled).clone()
+    }
+
+    /// Takes over what changed; whether that made a difference.
+    fn refresh(&mut self, services: &Services, zone: &str) -> bool {
+        match mem::take(&mut self.stale) {
+            Stale::Everything => {
+                let needed = self.outbounds.iter();
+                let needed =
+                    needed.map(|(outbound, name)| (name, &outbound.destination, Carries::AsSpoken));
+                self.clusters.keep(needed, services, zone);
+                self.listen(|_| true, services);
+                true
+            }
+            Stale::Services(changed) if changed.is_empty() => false,
+            Stale::Services(changed) => {
+                let before: Vec<_> = self.clusters.faults().cloned().collect();
+                let differs = self.clusters.update(&changed, services, zone);
+                let differs = self.listen(|service| changed.contains(service), services) | differs;
+                differs || !self.clusters.faults().eq(&before)
+            }
+        }
+    }
+
+    /// Makes the listeners for these services anew; whether any differs.
+    fn listen(&mut self, is_meant: impl Fn(&str) -> bool, services: &Services) -> bool {
+        let mut differs = false;
+        for (outbound, cluster) in &self.outbounds {
+            if is_meant(outbound.destination.service()) {
+                let spoken = services.spoken(&outbound.destination);
+                let tags = &self.instance.tags;
+                let listener = envoy::outbound_listener(outbound, cluster, spoken, tags);
+                differs |= replace(&mut self.listeners, outbound.listener_name(), listener);
+            }
+        }
+        differs
+    }
+
+    fn assemble(&self, mesh: &Arc<str>) -> Compiled {
+        Compiled {
+            gateway: None,
+            is_delegated: true,
+            resources: BTreeMap::from([
+                (envoy::CLUSTER, self.clusters.clusters().clone()),
+                (
+                    envoy::CLUSTER_LOAD_ASSIGNMENT,
+                    self.clusters.load_assignments().clone(),
+                ),
+                (envoy::LISTENER, self.listeners.clone()),
+                (envoy::ROUTE_CONFIGURATION, Resources::default()),
+                (envoy::RUNTIME_LAYER, Resources::default()),
+                (envoy::SECRET, Resources::default()),
+            ]),
+            faults: self.faults(mesh),
+        }
+    }
+
+    fn faults(&self, mesh: &Arc<str>) -> Arc<[Fault]> {
+        let own = self.members.first().into_iter().flat_map(|name| {
+            let left_out = self.instance.left_out.iter();
+            left_out.map(|(field, reason)| Fault {
+                resource: ResourceKey::in_mesh(DATAPLANE, mesh.clone(), name.clone()),
+                field: field.clone(),
+                reason: reason.clone(),
+            })
+        });
+        let faults: BTreeSet<Fault> = own.chain(self.clusters.faults().cloned()).collect();
+        faults.into_iter().collect()
+    }
+}
