@@ -1,5 +1,7 @@
 //! What the fuzzers start from: their checks must hold without a fuzzer as well.
 
+#![allow(unreachable_pub)] // The checks are shared with the fuzzers, where they are public.
+
 #[path = "../../../../fuzz/src/certificate.rs"]
 mod certificate;
 #[path = "../../../../fuzz/src/hostname_and_regex.rs"]
@@ -11,9 +13,12 @@ mod wire;
 
 use std::{fs, path::Path};
 
+/// Takes one input and panics if anything is wrong.
+type Check = fn(&[u8]);
+
 #[test]
 fn seeds_hold() {
-    let targets: [(&str, fn(&[u8])); 4] = [
+    let targets: [(&str, Check); 4] = [
         ("certificate", certificate::check),
         ("hostname_and_regex", hostname_and_regex::check),
         ("json", json::check),
