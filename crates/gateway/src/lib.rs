@@ -15,12 +15,19 @@
 //!           Arc<Compiled> ─▶ xDS            the same Arc until something it depends on changes
 //! ```
 //!
+//! A [`chart::Chart`] holds the same plan of all zones for those who ask about it: [`explain`] says why a
+//! request goes where it goes, [`diff`] what a change does to routes, [`lint`] what a resource will not do.
+//!
 //! What cannot be compiled is left out alone and told as a [`Fault`].
 
+pub mod chart;
 mod compiled;
+pub mod diff;
 mod envoy;
+pub mod explain;
 mod fault;
 pub mod layout;
+pub mod lint;
 pub mod plan;
 mod view;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(super) const SERVER_NAME: &str = "Portolan";
 
 /// Body of a virtual host without routes, so that a person sees that the host exists and what it lacks.
-pub(super) const NO_ROUTES: &str =
+pub(crate) const NO_ROUTES: &str =
     "This is a Portolan MeshGateway. No routes match this MeshGateway!\n";
 
 /// Bytes that Envoy buffers per connection, on both sides. An edge proxy has many connections from

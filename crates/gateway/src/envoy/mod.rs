@@ -29,6 +29,7 @@ use prost::Message;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) use cluster::{Upstream, cluster};
+pub(crate) use defaults::NO_ROUTES;
 pub(crate) use endpoints::load_assignment;
 pub(crate) use listener::{ChainUse, Does, listener};
 pub(crate) use outbound::outbound_listener;

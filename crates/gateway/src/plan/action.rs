@@ -125,6 +125,17 @@ pub enum RedirectStatus {
 }
 
 impl RedirectStatus {
+    /// Its number.
+    pub fn code(self) -> u16 {
+        match self {
+            Self::MovedPermanently => 301,
+            Self::Found => 302,
+            Self::SeeOther => 303,
+            Self::TemporaryRedirect => 307,
+            Self::PermanentRedirect => 308,
+        }
+    }
+
     /// By its number.
     pub fn from_code(code: u32) -> Option<Self> {
         Some(match code {

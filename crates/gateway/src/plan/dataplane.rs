@@ -71,6 +71,14 @@ impl Instance {
 }
 
 impl Dataplane {
+    /// What it is as an instance of a builtin gateway, if it is one.
+    pub fn builtin(&self) -> Option<&BuiltinInstance> {
+        match &self.gateway {
+            Some(GatewayInstance::Builtin(builtin)) => Some(builtin),
+            Some(GatewayInstance::Delegated(_)) | None => None,
+        }
+    }
+
     /// Reads a resource of kind Dataplane. One of another zone, or one that cannot be read, is nothing
     /// to gateways of `zone`.
     pub fn read(resource: &Resource, zone: &str) -> Self {

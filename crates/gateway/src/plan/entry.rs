@@ -33,6 +33,11 @@ impl Author {
         }
     }
 
+    /// The name that its author gave it: another than [`name`](Self::name) where sync changed that.
+    pub fn display_name(&self) -> &str {
+        &self.display_name
+    }
+
     /// The resource's name in its mesh.
     pub fn name(&self) -> &Arc<str> {
         &self.name

@@ -42,6 +42,11 @@ impl Gateway {
         conf.map_or(&[], |conf| &conf.listeners)
     }
 
+    /// The tags of the Dataplanes that it is for; any one of these suffices.
+    pub fn selectors(&self) -> impl Iterator<Item = &Tags> {
+        self.spec.selectors.iter().map(|selector| &selector.r#match)
+    }
+
     fn rank(&self, dataplane: &Tags) -> Option<Rank> {
         tags::best_match(&self.spec.selectors, dataplane)
     }

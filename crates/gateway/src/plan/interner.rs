@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 const SMALL: usize = 64;
 
 /// A set of shared values that forgets those that nobody else holds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Interner<T> {
     values: BTreeSet<Arc<T>>,
     sweep_at: usize,

@@ -21,7 +21,7 @@ impl RouteMatch {
 }
 
 /// Condition on the path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PathMatch {
     /// This path.
     Exact(Box<str>),

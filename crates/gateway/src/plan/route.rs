@@ -30,7 +30,7 @@ use super::{
 use crate::fault::{Fault, Reason};
 
 /// Values that many routes of a mesh have in common.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Shared {
     pub(super) destinations: Interner<Destination>,
     selectors: Interner<Vec<Tags>>,

@@ -13,7 +13,7 @@ use super::{dataplane::Instance, destination::Destination, spoken::Spoken};
 type Position = (Arc<str>, usize);
 
 /// Instances by service, in the order of their Dataplanes' names.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Services {
     by_name: HashMap<Box<str>, BTreeMap<Position, Arc<Instance>>>,
 }

@@ -22,7 +22,7 @@ const FEW_ROUTES: usize = 64;
 
 /// All routes of a mesh, and all their entries in the order in which they are tried. The order is the
 /// same on every host, so it is kept up here once.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Routes {
     by_name: BTreeMap<Arc<str>, Arc<HttpRoute>>,
     ordered: BTreeSet<Arc<Entry>>,
@@ -46,6 +46,11 @@ impl Routes {
             self.ordered.remove(entry);
         }
         true
+    }
+
+    /// The route of that name.
+    pub fn get(&self, name: &str) -> Option<&Arc<HttpRoute>> {
+        self.by_name.get(name)
     }
 
     /// The names of all routes.

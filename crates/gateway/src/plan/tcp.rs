@@ -15,6 +15,7 @@ use super::{
     action::Backend,
     backend,
     destination::{Destination, cluster_name},
+    entry::Author,
     port::Chain,
     route::Shared,
 };
@@ -23,6 +24,8 @@ use crate::fault::Fault;
 /// The TCP rules of one MeshGatewayRoute.
 #[derive(Debug)]
 pub struct TcpRoute {
+    /// The resource.
+    pub author: Author,
     selectors: Arc<Vec<Tags>>,
     /// The backends of all its rules: nothing tells connections apart, so all rules take them together.
     pub backends: Box<[Backend]>,
@@ -54,6 +57,7 @@ impl TcpRoute {
             }
         }
         Some(Self {
+            author: Author::new(resource),
             selectors: shared.selectors(spec.selectors),
             backends: backends.into(),
             faults: faults.into(),
@@ -99,6 +103,11 @@ impl TcpTable {
     /// Who shares the connections, ordered by cluster; nobody if no route belongs to the chain.
     pub fn shares(&self) -> &[Share] {
         &self.shares
+    }
+
+    /// The routes that belong to some listener of the chain, by name.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<TcpRoute>> {
+        self.bound.values()
     }
 
     /// What had to be left out of routes that belong to some listener of the chain.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use envoy_types::pb::envoy::config::route::v3::{
     RouteConfiguration, VirtualHost, redirect_action::SchemeRewriteSpecifier, route::Action,
 };
-use portolan_gateway::{Compiled, ROUTE_CONFIGURATION, ZoneView};
+use portolan_gateway::{
+    Compiled, ROUTE_CONFIGURATION, ZoneView,
+    chart::{Chart, Charts},
+};
 use portolan_model::{Kind, Labels, Resource, ResourceKey, kinds::DATAPLANE};
 use prost::Message;
 use serde::Deserialize;
@@ -72,6 +75,16 @@ pub(crate) fn view(yaml: &str) -> ZoneView {
         view.put(&resource);
     }
     view
+}
+
+/// The chart of mesh `default` with resources given as YAML, all Dataplanes in [`ZONE`] unless labels say
+/// otherwise.
+pub(crate) fn chart(yaml: &str) -> Arc<Chart> {
+    let mut charts = Charts::new(ZONE);
+    for resource in resources(yaml) {
+        charts.put(&resource);
+    }
+    charts.mesh("default")
 }
 
 /// The key of a Dataplane in mesh `default`.

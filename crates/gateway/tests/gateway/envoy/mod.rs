@@ -4,6 +4,8 @@ mod actions;
 mod backends;
 mod bootstrap;
 mod client;
+mod explained;
+mod explained_tls;
 mod http;
 mod https;
 mod matches;

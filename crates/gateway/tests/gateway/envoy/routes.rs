@@ -29,7 +29,7 @@ const REQUESTS: usize = 100;
 
 /// A match in JSON: path, method, header and query, so that requests of [`request`] may meet it. Paths
 /// have so many slashes or more: without short prefixes, expressions get their turn.
-fn random_match(slashes: usize) -> impl Strategy<Value = Value> {
+pub(super) fn random_match(slashes: usize) -> impl Strategy<Value = Value> {
     let deep = move |path: &String| path.matches('/').count() >= slashes;
     let path = prop_oneof![
         4 => ascii_path().prop_filter("deep", deep)
@@ -63,7 +63,7 @@ fn random_match(slashes: usize) -> impl Strategy<Value = Value> {
 }
 
 /// A route for one host, whose rules redirect to the rule's own number.
-fn route(host: usize, matches: &[Value]) -> Value {
+pub(super) fn route(host: usize, matches: &[Value]) -> Value {
     let rules: Vec<_> = matches
         .iter()
         .enumerate()
@@ -137,7 +137,7 @@ fn chosen(client: &mut http::Client<TcpStream>, host: &str, request: &Request) -
 }
 
 /// What is at the end of `filters` in a rule for this path.
-fn forwarding(path: &str, value: &str, filters: &str) -> String {
+pub(super) fn forwarding(path: &str, value: &str, filters: &str) -> String {
     format!(
         "  - matches: [{{path: {{match: {path}, value: '{value}'}}}}]
     filters: [{filters}]

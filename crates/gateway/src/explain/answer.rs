@@ -1,0 +1,232 @@
+//! An explanation as plain values, ordered and of bounded size.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a request goes that is sent to a MeshGateway, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The mesh.
+    pub mesh: String,
+    /// The MeshGateway, as its author called it.
+    pub gateway: String,
+    /// Path and query as routes see them; nothing if no route sees the request.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub target: Option<String>,
+    /// What else should be known.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notes: Vec<String>,
+    /// One for the gateway instances of each zone that differ in their tags.
+    pub answers: Vec<Answer>,
+    /// How many more there are.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub more_answers: usize,
+}
+
+/// What gateway instances with equal tags do with the request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// Their zone; nothing for instances that do not exist.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub zone: Option<String>,
+    /// Their gateway tags.
+    pub tags: BTreeMap<String, String>,
+    /// How many instances there are.
+    pub instances: usize,
+    /// Where the request comes in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub listener: Option<ListenerTaken>,
+    /// The virtual host that takes it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub host: Option<HostTaken>,
+    /// Who shares the connection, where it is not read as HTTP.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub connection: Option<ConnectionTaken>,
+    /// The route that takes it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub route: Option<RouteTaken>,
+    /// Routes that come before it and do not take the request, in order: all of them while they are few,
+    /// else first those that take the path.
+    pub tried: Vec<Tried>,
+    /// How many more come before it.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub more_tried: usize,
+    /// What the client gets.
+    pub outcome: Outcome,
+}
+
+/// A listener.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerTaken {
+    /// Name of the Envoy listener.
+    pub name: String,
+    /// Its port.
+    pub port: u16,
+    /// What it speaks: HTTP, HTTPS, TLS or TCP.
+    pub protocol: String,
+    /// Its hostname, `*` for all hosts.
+    pub hostname: String,
+    /// Why this one.
+    pub chosen: String,
+    /// The name by which the client asks for it in TLS.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sni: Option<String>,
+    /// What it does with TLS.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tls: Option<TlsTaken>,
+}
+
+/// What a listener does with TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TlsTaken {
+    /// TERMINATE or PASSTHROUGH.
+    pub mode: String,
+    /// Where its certificates come from; never what they are.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub certificates: Vec<String>,
+}
+
+/// A connection whose bytes go on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionTaken {
+    /// The MeshGatewayRoutes that belong to the listener.
+    pub routes: Vec<String>,
+    /// Their backends, which share all connections.
+    pub backends: Vec<BackendTaken>,
+}
+
+/// A virtual host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostTaken {
+    /// Its hostname.
+    pub hostname: String,
+    /// How many routes it has.
+    pub routes: usize,
+}
+
+/// Where a route stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Place {
+    /// Its position on the virtual host, from 1.
+    pub position: usize,
+    /// The MeshGatewayRoute, as its author called it.
+    pub name: String,
+    /// Position of the rule in it, from 0.
+    pub rule: u32,
+    /// Position of the match in the rule, from 0.
+    pub r#match: u32,
+    /// What it asks of a request.
+    pub conditions: String,
+}
+
+/// The route that takes a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteTaken {
+    /// Where it stands.
+    #[serde(flatten)]
+    pub place: Place,
+    /// What it changes on the way.
+    pub filters: Vec<String>,
+    /// Where it sends the request; empty for a redirect.
+    pub backends: Vec<BackendTaken>,
+}
+
+/// A backend of a route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackendTaken {
+    /// The tags of its instances.
+    pub tags: BTreeMap<String, String>,
+    /// Name of the Envoy cluster.
+    pub cluster: String,
+    /// Its weight.
+    pub weight: u32,
+    /// Its share of requests, in percent.
+    pub percent: f64,
+    /// Addresses of the instances that take requests now.
+    pub endpoints: Vec<String>,
+    /// How many more there are.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub more_endpoints: usize,
+    /// How many instances take no requests now.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub unhealthy: usize,
+}
+
+/// A route that does not take the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tried {
+    /// Where it stands.
+    #[serde(flatten)]
+    pub place: Place,
+    /// The sort of the first condition that does not hold.
+    pub failed: Failed,
+    /// What was wanted and what was seen.
+    pub why: String,
+}
+
+/// A sort of condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Failed {
+    /// On the path.
+    Path,
+    /// On the method.
+    Method,
+    /// On a header.
+    Header,
+    /// On a query parameter.
+    Query,
+}
+
+/// What the client gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// In words.
+    pub what: String,
+    /// The status, if the gateway itself decides it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub status: Option<u16>,
+    /// Where a redirect leads.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub location: Option<String>,
+    /// The body, if the gateway itself gives one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub body: Option<String>,
+}
+
+impl Outcome {
+    /// The gateway itself answers nothing.
+    pub(super) fn nothing(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            status: None,
+            location: None,
+            body: None,
+        }
+    }
+
+    pub(super) fn status(status: u16, what: impl Into<String>) -> Self {
+        Self {
+            status: Some(status),
+            ..Self::nothing(what)
+        }
+    }
+}
+
+// Serde asks for a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}

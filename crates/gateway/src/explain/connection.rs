@@ -1,0 +1,48 @@
+//! What becomes of a connection that is not read as HTTP.
+
+use super::{
+    answer::{ConnectionTaken, Outcome},
+    backend::{backend, serving},
+};
+use crate::{
+    chart::{Chart, Fleet},
+    plan::{port::Tls, tcp::TcpTable},
+};
+
+/// Who shares the connections of a chain, and what the client gets.
+pub(super) fn connection(
+    chart: &Chart,
+    fleet: &Fleet,
+    table: &TcpTable,
+    tls: &Tls,
+) -> (ConnectionTaken, Outcome) {
+    let shares = table.shares();
+    let sum: f64 = shares.iter().map(|share| f64::from(share.weight)).sum();
+    let backends: Vec<_> = shares
+        .iter()
+        .map(|share| {
+            let weight = (share.weight, sum);
+            backend(chart, fleet, &share.destination, &share.cluster, weight)
+        })
+        .collect();
+    let sent = match tls {
+        Tls::None => "its bytes go to a backend",
+        Tls::Passthrough => "its bytes go to a backend, still in TLS",
+        Tls::Terminate(_) => "TLS ends here and its bytes go to a backend",
+    };
+    let what = match serving(&backends) {
+        (all, missing) if all == missing => {
+            "no backend has an endpoint that takes connections; the connection is closed".to_owned()
+        }
+        (_, 0) => sent.to_owned(),
+        _ => format!("{sent}; where the chosen backend has no endpoint, the connection is closed"),
+    };
+    let routes = table.routes();
+    let taken = ConnectionTaken {
+        routes: routes
+            .map(|route| route.author.display_name().to_owned())
+            .collect(),
+        backends,
+    };
+    (taken, Outcome::nothing(what))
+}
