@@ -7,7 +7,7 @@ use portolan_model::{Direction, Kind};
 use portolan_store::Store;
 use tokio::sync::watch;
 
-use crate::status::Status;
+use crate::{gateways::GatewayCharts, status::Status};
 
 /// The control plane that an API belongs to. `..Api::new(store)` fills in what a caller leaves open.
 #[derive(Clone)]
@@ -22,6 +22,10 @@ pub struct Api {
     pub status: watch::Receiver<Arc<Status>>,
     /// Whether who asks from the machine itself is an administrator and may read and write secrets.
     pub localhost_is_admin: bool,
+    /// What is known of gateways, for the views of them and the warnings of writes.
+    pub gateways: Arc<GatewayCharts>,
+    /// Whether the answer to a write warns of what the resource will not do.
+    pub lint_writes: bool,
     /// Signs data plane tokens; without it `POST /tokens/dataplane` is refused.
     pub tokens: Option<Arc<SigningKey>>,
     /// Largest body of one resource, in bytes.
@@ -45,6 +49,8 @@ impl Api {
             },
             status: watch::channel(Arc::default()).1,
             localhost_is_admin: true,
+            gateways: Arc::default(),
+            lint_writes: true,
             tokens: None,
             max_body_bytes: 4 * 1024 * 1024,
             max_apply_bytes: 16 * 1024 * 1024,

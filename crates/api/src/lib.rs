@@ -18,6 +18,7 @@ mod call;
 mod config;
 mod document;
 mod gateway_dataplanes;
+mod gateways;
 mod guard;
 mod index_document;
 mod insights;
@@ -31,4 +32,5 @@ mod watch;
 mod write;
 
 pub use config::{Api, Instance, Role};
+pub use gateways::GatewayCharts;
 pub use router::router;

@@ -17,7 +17,7 @@ use crate::{
     access, answer,
     call::Call,
     config::Api,
-    gateway_dataplanes, guard, index_document,
+    gateway_dataplanes, gateways, guard, index_document,
     insights::{mesh, service},
     kinds_document,
     problem::Problem,
@@ -65,6 +65,19 @@ fn views() -> Router<Shared> {
         .route(
             "/meshes/{mesh}/meshgateways/{name}/dataplanes",
             get(gateway_dataplanes::list),
+        )
+        .route(
+            "/meshes/{mesh}/meshgateways/{name}/_explain",
+            get(gateways::explain::explain),
+        )
+        .route("/meshes/{mesh}/_lint", get(gateways::lint::lint))
+        .route(
+            "/meshes/{mesh}/dataplanes/{name}/policies",
+            get(gateways::policies::policies),
+        )
+        .route(
+            "/meshes/{mesh}/dataplanes/{name}/_config",
+            get(gateways::config::config),
         )
 }
 

@@ -3,15 +3,17 @@
 use axum::{body::Body, extract::State, response::Response};
 use bytes::Bytes;
 use http::StatusCode;
+use portolan_gateway::diff::GatewayDiff;
 use portolan_model::Revision;
 use portolan_store::Outcome;
 use serde::Serialize;
 
-use super::{body, plan, prepare::Prepared};
+use super::{body, difference, plan, prepare::Prepared};
 use crate::{
     access, answer,
     call::Call,
     document::{self, Format},
+    gateways::lint,
     problem::Problem,
     router::Shared,
 };
@@ -24,6 +26,9 @@ struct Applied<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
     results: Vec<Outcomes<'a>>,
+    /// With `dryRun=diff`: what becomes of gateways.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateways: Option<Vec<GatewayDiff>>,
 }
 
 /// What became of one resource of an apply.
@@ -38,7 +43,8 @@ struct Outcomes<'a> {
     warnings: &'a [String],
 }
 
-/// Writes all resources of a body in one transaction, or with `dryRun=true` says what that would do.
+/// Writes all resources of a body in one transaction, or with `dryRun=true` says what that would do; with
+/// `dryRun=diff` also to the routes of gateways.
 pub(crate) async fn apply(
     State(api): State<Shared>,
     call: Call,
@@ -46,14 +52,27 @@ pub(crate) async fn apply(
 ) -> Result<Response, Problem> {
     let body = body::read(&call.headers, body, api.max_apply_bytes).await?;
     let is_admin = call.caller.is_admin(api.localhost_is_admin);
-    let prepared = read_and_check(&api, Format::of(&call.headers), body, is_admin).await?;
-    if call.query.is("dryRun") {
+    let mut prepared = read_and_check(&api, Format::of(&call.headers), body, is_admin).await?;
+    let diff = call.query.first("dryRun") == "diff";
+    if diff || call.query.is("dryRun") {
         let snapshot = api.store.index().snapshot();
         let outcomes: Vec<_> = prepared
             .iter()
             .map(|resource| plan::outcome(&snapshot, resource))
             .collect();
-        return Ok(respond(snapshot.revision(), true, &prepared, &outcomes));
+        let gateways = match diff {
+            true => Some(difference::between(&api, &snapshot, &mut prepared).await?),
+            false => None,
+        };
+        let applied = applied(snapshot.revision(), &prepared, &outcomes);
+        return Ok(answer::json(
+            StatusCode::OK,
+            &Applied {
+                dry_run: true,
+                gateways,
+                ..applied
+            },
+        ));
     }
     let (batch, order) = plan::batch(&prepared);
     let committed = api.store.commit(batch).await?;
@@ -61,7 +80,18 @@ pub(crate) async fn apply(
     for (position, outcome) in order.into_iter().zip(committed.outcomes) {
         outcomes[position] = outcome;
     }
-    let response = respond(committed.revision, false, &prepared, &outcomes);
+    let keys = prepared
+        .iter()
+        .map(|resource| resource.key.clone())
+        .collect();
+    let warnings = lint::of_written(&api, keys).await;
+    for (resource, warnings) in prepared.iter_mut().zip(warnings) {
+        resource.warnings.extend(warnings);
+    }
+    let response = answer::json(
+        StatusCode::OK,
+        &applied(committed.revision, &prepared, &outcomes),
+    );
     Ok(answer::at_revision(response, committed.revision))
 }
 
@@ -91,12 +121,7 @@ async fn read_and_check(
     work.await.unwrap_or_else(|_| Err(Problem::internal()))
 }
 
-fn respond(
-    revision: Revision,
-    dry_run: bool,
-    prepared: &[Prepared],
-    outcomes: &[Outcome],
-) -> Response {
+fn applied<'a>(revision: Revision, prepared: &'a [Prepared], outcomes: &[Outcome]) -> Applied<'a> {
     let results = prepared
         .iter()
         .zip(outcomes)
@@ -108,14 +133,12 @@ fn respond(
             warnings,
         })
         .collect();
-    answer::json(
-        StatusCode::OK,
-        &Applied {
-            revision,
-            dry_run,
-            results,
-        },
-    )
+    Applied {
+        revision,
+        dry_run: false,
+        results,
+        gateways: None,
+    }
 }
 
 fn word(outcome: Outcome) -> &'static str {

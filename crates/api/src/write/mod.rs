@@ -7,6 +7,7 @@
 pub(crate) mod apply;
 pub(crate) mod body;
 pub(crate) mod delete;
+mod difference;
 mod labels;
 mod meta;
 mod plan;

@@ -11,7 +11,7 @@ use super::{
     prepare::{self, Address},
     refusal,
 };
-use crate::{answer, call::Call, document, problem::Problem, router::Shared};
+use crate::{answer, call::Call, document, gateways::lint, problem::Problem, router::Shared};
 
 /// `{}`, or what the author should know about a resource that was taken all the same.
 #[derive(Serialize)]
@@ -53,6 +53,7 @@ pub(crate) async fn put(
         }
         Scope::Global => Vec::new(),
     };
+    let key = prepared.key.clone();
     let write = Write::Put {
         key: prepared.key,
         labels: prepared.labels,
@@ -69,11 +70,13 @@ pub(crate) async fn put(
         Some(Outcome::Created) => StatusCode::CREATED,
         _ => StatusCode::OK,
     };
-    let response = answer::json(
-        status,
-        &Written {
-            warnings: prepared.warnings,
-        },
+    let mut warnings = prepared.warnings;
+    warnings.extend(
+        lint::of_written(&api, vec![key])
+            .await
+            .into_iter()
+            .flatten(),
     );
+    let response = answer::json(status, &Written { warnings });
     Ok(answer::at_revision(response, committed.revision))
 }

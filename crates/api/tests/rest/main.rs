@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Tests may panic.
 
 mod bodies;
+mod gateways;
 mod observed;
 mod secrets;
 mod support;
