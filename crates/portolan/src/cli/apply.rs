@@ -2,13 +2,15 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
+use portolan_gateway::diff::GatewayDiff;
 use portolan_model::Revision;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     client::Client,
+    difference,
     documents::{self, Document},
     errors::Failure,
     print, wait,
@@ -20,6 +22,7 @@ use crate::server::duration;
 #[command(after_help = "Examples:
   portolan apply -f edge.yaml --wait
   portolan apply -f resources/ --dry-run
+  portolan apply -f resources/ --dry-run=diff
   portolan get meshgateway edge -o yaml | sed s/8080/8081/ | portolan apply -f -
 
 Exit codes: 0 done, 1 failed, 3 refused, 4 --wait timed out, 5 a gateway instance refused the change")]
@@ -36,9 +39,25 @@ pub(crate) struct Args {
     #[arg(long, default_value = "30s", value_parser = duration::parse)]
     timeout: Duration,
 
-    /// Says what would become of each resource, and writes nothing
-    #[arg(long)]
-    dry_run: bool,
+    /// Says what would become of each resource, with `diff` also of the gateways' listeners, hosts and
+    /// routes, and writes nothing
+    #[arg(
+        long,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "outcomes",
+        value_name = "diff"
+    )]
+    dry_run: Option<DryRun>,
+}
+
+/// What a dry run tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DryRun {
+    /// What would become of each resource.
+    Outcomes,
+    /// And of the routes of gateways.
+    Diff,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +65,8 @@ struct Applied {
     #[serde(default)]
     revision: Revision,
     results: Vec<Outcome>,
+    #[serde(default)]
+    gateways: Option<Vec<GatewayDiff>>,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +76,8 @@ struct Outcome {
     mesh: String,
     name: String,
     outcome: String,
+    #[serde(default)]
+    warnings: Vec<String>,
 }
 
 /// Writes, and waits if it is to.
@@ -64,15 +87,19 @@ pub(crate) async fn run(args: Args, client: &Client) -> Result<(), Failure> {
         .iter()
         .map(|document| &document.resource)
         .collect();
-    let path = if args.dry_run {
-        "/_apply?dryRun=true"
-    } else {
-        "/_apply"
+    let path = match args.dry_run {
+        None => "/_apply",
+        Some(DryRun::Outcomes) => "/_apply?dryRun=true",
+        Some(DryRun::Diff) => "/_apply?dryRun=diff",
     };
     let answer = client.post(path, &json!({ "resources": resources })).await;
     let answer = answer.map_err(|failure| with_places(failure, &documents))?;
     let applied: Applied = answer.json().await.map_err(Failure::other)?;
-    let remark = if args.dry_run { " (dry run)" } else { "" };
+    let remark = if args.dry_run.is_some() {
+        " (dry run)"
+    } else {
+        ""
+    };
     for result in &applied.results {
         let mesh = if result.mesh.is_empty() {
             String::new()
@@ -83,6 +110,12 @@ pub(crate) async fn run(args: Args, client: &Client) -> Result<(), Failure> {
             "{} {mesh}{} {}{remark}",
             result.r#type, result.name, result.outcome
         ));
+        for warning in &result.warnings {
+            print(&format!("  warning: {warning}"));
+        }
+    }
+    if let Some(gateways) = &applied.gateways {
+        print(&difference::shown(gateways));
     }
     if args.wait {
         wait::until_served(client, applied.revision, args.timeout).await?;

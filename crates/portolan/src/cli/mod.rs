@@ -6,8 +6,10 @@ mod client;
 mod completion;
 mod context;
 mod delete;
+mod difference;
 mod documents;
 mod errors;
+mod explain;
 mod get;
 mod status;
 mod table;
@@ -46,6 +48,8 @@ pub(crate) enum Command {
     Get(get::Args),
     /// Removes resources
     Delete(delete::Args),
+    /// Says which route takes a request, and why no other does
+    Explain(explain::Args),
     /// Shows zones, gateways and instances: online, revision, lag, last error
     Status(status::Args),
     /// Issues tokens
@@ -92,6 +96,7 @@ async fn dispatch(command: Command, globals: &Globals) -> Result<(), Failure> {
         Command::Apply(args) => apply::run(args, &client).await,
         Command::Get(args) => get::run(args, &client).await,
         Command::Delete(args) => delete::run(args, &client).await,
+        Command::Explain(args) => explain::run(args, &client).await,
         Command::Status(args) => status::run(&args, &client).await,
         Command::Token(command) => token::run(command, &client).await,
         Command::Context(_) | Command::Completion(_) => Ok(()),
