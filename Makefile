@@ -16,7 +16,7 @@ demo:
 	@cargo build --release --quiet --bin portolan
 	@target/release/portolan demo --store $(or $(STORE),sqlite) $(if $(ONCE),--once)
 
-## test: unit tests and whole-system tests, with a real Envoy and a real Postgres
+## test: unit tests and whole-system tests, with a real Envoy, a real Postgres and a real nginx
 .PHONY: test
 test:
 	@scripts/setup

@@ -48,11 +48,20 @@ pub struct Instance {
     /// The MeshGateway that it runs, empty for other proxies.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub gateway: String,
+    /// Whether it is an instance of a DELEGATED gateway.
+    #[serde(skip_serializing_if = "is_false")]
+    pub delegated: bool,
     /// The global's revision that everything which it acknowledged reflects.
     pub served_revision: Revision,
     /// The refusal that is still in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
+}
+
+// serde passes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A configuration that a proxy refused; it goes on with the one before.

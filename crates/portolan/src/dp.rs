@@ -18,7 +18,7 @@ use crate::{
     server::{duration, tasks::Tasks},
 };
 
-/// Runs gateway instances.
+/// Runs gateway instances, BUILTIN or DELEGATED.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Runs an Envoy as one Dataplane of a zone

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{Process, Sandbox, SandboxError, Zone, free_port};
 
-/// One gateway instance.
+/// One BUILTIN gateway instance.
 #[derive(Clone, Debug)]
 pub struct GatewayOptions {
     /// Name of the Dataplane.
@@ -50,26 +50,38 @@ pub struct Echo {
 }
 
 impl Sandbox {
-    /// Starts a gateway instance; it is not yet connected when this returns.
+    /// Starts a BUILTIN gateway instance; it is not yet connected when this returns.
     pub async fn gateway(
         &self,
         zone: &Zone,
         options: &GatewayOptions,
     ) -> Result<Gateway, SandboxError> {
-        let name = &options.name;
-        let token = zone.token(&options.mesh, name).await?;
+        let networking = json!({
+            "address": options.address.to_string(),
+            "gateway": { "type": "BUILTIN", "tags": { "kuma.io/service": options.service } },
+        });
+        self.proxy(zone, &options.mesh, &options.name, &networking)
+            .await
+    }
+
+    /// Starts the proxy of a Dataplane with this `networking`; it is not yet connected when this returns.
+    pub async fn proxy(
+        &self,
+        zone: &Zone,
+        mesh: &str,
+        name: &str,
+        networking: &Value,
+    ) -> Result<Gateway, SandboxError> {
+        let token = zone.token(mesh, name).await?;
         let folder = self.folder().join(name);
         fs::create_dir_all(&folder)?;
         let token_file = folder.join("token");
         fs::write(&token_file, token)?;
         let dataplane = json!({
             "type": "Dataplane",
-            "mesh": options.mesh,
+            "mesh": mesh,
             "name": name,
-            "networking": {
-                "address": options.address.to_string(),
-                "gateway": { "type": "BUILTIN", "tags": { "kuma.io/service": options.service } },
-            },
+            "networking": networking,
         });
         let dataplane_file = folder.join("dataplane.json");
         fs::write(&dataplane_file, dataplane.to_string())?;
@@ -99,7 +111,7 @@ impl Sandbox {
         let environment: Vec<_> = envoy.collect();
         let process = Process::start(name, self.binary(), args, &environment, log)?;
         Ok(Gateway {
-            name: name.clone(),
+            name: name.to_owned(),
             process,
             admin: folder.join("kuma-envoy-admin.sock"),
         })

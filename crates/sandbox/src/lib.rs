@@ -4,6 +4,7 @@
 //!   Sandbox ─┬─ Global ── REST, KDS           every process: its own folder and log file,
 //!            ├─ Zone ──── REST, xDS           ready when it answers, stopped by pid,
 //!            ├─ Gateway ─ Envoy on loopback   gone when the sandbox is dropped
+//!            ├─ Nginx ─── before a delegated gateway's Envoy
 //!            └─ Echo ──── answers its name
 //! ```
 
@@ -13,6 +14,7 @@ mod control_planes;
 mod data_planes;
 mod http;
 mod link;
+mod nginx;
 mod ports;
 pub mod postgres;
 mod process;
@@ -23,6 +25,7 @@ pub use control_planes::{Global, GlobalOptions, Zone, ZoneOptions};
 pub use data_planes::{Echo, Gateway, GatewayOptions};
 pub use http::{Http, until};
 pub use link::Link;
+pub use nginx::Nginx;
 pub use ports::{free_port, loopback_with_free_port};
 pub use process::{Process, Signal};
 
@@ -75,6 +78,9 @@ pub enum SandboxError {
          pg_isready on the PATH"
     )]
     NoPostgres,
+    /// There is no nginx here.
+    #[error("nginx is not installed: install the package `nginx-light`, or put nginx on the PATH")]
+    NoNginx,
     /// A request got no answer.
     #[error(transparent)]
     Http(#[from] reqwest::Error),

@@ -102,11 +102,21 @@ fn zone_row(zone: &Zone, newest: Revision, now: Timestamp) -> Vec<String> {
     ]
 }
 
+/// What an instance runs. In brackets, where it is no name.
+fn gateway(instance: &Instance) -> String {
+    match (instance.gateway.is_empty(), instance.delegated) {
+        (false, _) => instance.gateway.clone(),
+        (true, true) => "(delegated)".to_owned(),
+        // No MeshGateway selects it, or it is no gateway at all: it gets no configuration.
+        (true, false) => "(none)".to_owned(),
+    }
+}
+
 fn instance_row(zone: &Zone, instance: &Instance, newest: Revision) -> Vec<String> {
     vec![
         zone.name.clone(),
         instance.mesh.clone(),
-        instance.gateway.clone(),
+        gateway(instance),
         instance.name.clone(),
         instance.served_revision.to_string(),
         newest.saturating_sub(instance.served_revision).to_string(),

@@ -102,6 +102,7 @@ fn reported_instance(instance: &InstanceStatus) -> Instance {
         mesh: instance.mesh.clone(),
         name: instance.name.clone(),
         gateway: instance.gateway.clone(),
+        delegated: instance.delegated,
         served_revision: instance.served_revision,
         refused,
     }
@@ -162,6 +163,7 @@ fn recorded_instances(stored: &Snapshot, zone: &str) -> Vec<Instance> {
                 mesh: resource.key.mesh.to_string(),
                 name: resource.display_name().to_owned(),
                 gateway: served.gateway,
+                delegated: served.delegated,
                 served_revision: served.revision,
                 refused,
             })

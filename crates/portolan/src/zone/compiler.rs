@@ -160,11 +160,8 @@ impl Compiler {
             });
             published |= same.is_none();
             debug!(%dataplane, watermark, changed = same.is_none(), "configuration published");
-            let gateway = compiled
-                .as_ref()
-                .and_then(|compiled| compiled.gateway.clone());
             self.sessions
-                .publish(&dataplane, gateway, Arc::clone(snapshot));
+                .publish(&dataplane, compiled.as_deref(), Arc::clone(snapshot));
             let snapshot = Arc::clone(snapshot);
             self.published.insert(
                 dataplane,

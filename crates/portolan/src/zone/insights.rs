@@ -136,6 +136,7 @@ pub(crate) fn insight(
                 .unwrap_or_default(),
             refused_revision: refused.map_or(0, |refusal| refusal.watermark),
             gateway: state.gateway.as_deref().unwrap_or_default().to_owned(),
+            delegated: state.delegated,
         }),
         ..DataplaneInsight::default()
     }

@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use portolan_gateway::Compiled;
 use portolan_model::{ResourceKey, Revision};
 use portolan_proto::{mesh::Version, status::InstanceStatus};
 use portolan_xds::{Refusal, Snapshot};
@@ -31,6 +32,8 @@ pub(crate) struct SessionState {
     pub(crate) version: Version,
     /// The MeshGateway that the proxy runs.
     pub(crate) gateway: Option<Arc<str>>,
+    /// Whether it is an instance of a DELEGATED gateway.
+    pub(crate) delegated: bool,
     /// The global's revision that everything acknowledged reflects.
     pub(crate) served: Revision,
     /// The refusal in force.
@@ -85,6 +88,7 @@ impl Sessions {
             connected: Timestamp::now(),
             version,
             gateway: None,
+            delegated: false,
             served: 0,
             refused: None,
             counts: HashMap::new(),
@@ -134,15 +138,16 @@ impl Sessions {
         self.moved();
     }
 
-    /// Gives a proxy its newest configuration.
+    /// Gives a proxy its newest configuration: the snapshot of what was compiled for it.
     pub(crate) fn publish(
         &self,
         dataplane: &ResourceKey,
-        gateway: Option<Arc<str>>,
+        compiled: Option<&Compiled>,
         snapshot: Arc<Snapshot>,
     ) {
         if let Some(session) = self.table.lock().get_mut(dataplane) {
-            session.state.gateway = gateway;
+            session.state.gateway = compiled.and_then(|compiled| compiled.gateway.clone());
+            session.state.delegated = compiled.is_some_and(|compiled| compiled.is_delegated);
             session.snapshots.send_replace(Some(snapshot));
         }
     }
@@ -214,6 +219,7 @@ fn instance(key: &ResourceKey, state: &SessionState) -> InstanceStatus {
         mesh: key.mesh.to_string(),
         name: key.name.to_string(),
         gateway: state.gateway.as_deref().unwrap_or_default().to_owned(),
+        delegated: state.delegated,
         served_revision: state.served,
         refused_type: refused
             .map(|refusal| refusal.type_url.clone())
