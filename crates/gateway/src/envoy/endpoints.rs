@@ -65,7 +65,7 @@ pub(crate) fn load_assignment<'a>(
     Encoded::new(assignment.encode())
 }
 
-fn lb_endpoint(instance: &Instance, at: std::net::SocketAddr) -> Message {
+fn lb_endpoint(instance: &Instance, at: std::net::SocketAddr) -> Message<'_> {
     let endpoint = LbEndpoint {
         host_identifier: Some(HostIdentifier::Endpoint(Endpoint {
             address: address(at.ip().to_string(), at.port()),
@@ -80,7 +80,7 @@ fn lb_endpoint(instance: &Instance, at: std::net::SocketAddr) -> Message {
 }
 
 /// Tags by which subsets and transport sockets are chosen, and labels for the access log.
-fn instance_metadata(instance: &Instance) -> Message {
+fn instance_metadata(instance: &Instance) -> Message<'_> {
     let tags = || {
         // The service is the cluster's, the same for all.
         instance.tags.iter().filter(|(name, _)| *name != SERVICE)

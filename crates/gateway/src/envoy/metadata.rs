@@ -15,24 +15,28 @@ const KEY: u32 = 1;
 const VALUE: u32 = 2;
 
 /// A `Metadata` with a `Struct` under each of these keys.
-pub(super) fn metadata(structs: impl IntoIterator<Item = (&'static str, Message)>) -> Message {
+pub(super) fn metadata<'a>(
+    structs: impl IntoIterator<Item = (&'static str, Message<'a>)>,
+) -> Message<'a> {
     let mut metadata = Message::default();
     for (key, fields) in structs {
-        let entry = Message::default().field(KEY, key).message(VALUE, fields);
+        let entry = Message::default()
+            .field(KEY, key.as_bytes())
+            .message(VALUE, fields);
         metadata.push_message(FILTER_METADATA, entry);
     }
     metadata
 }
 
 /// A `Struct` of texts.
-pub(super) fn texts<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> Message {
+pub(super) fn texts<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> Message<'a> {
     let mut fields = Message::default();
     for (name, text) in pairs {
         let value = Value {
             kind: Some(Kind::StringValue(text.clone())),
         };
         let entry = Message::default()
-            .field(KEY, name.clone())
+            .field(KEY, name.as_bytes())
             .field(VALUE, value.encode_to_vec());
         fields.push_message(FIELDS, entry);
     }

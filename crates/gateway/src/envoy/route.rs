@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use envoy_types::pb::envoy::{
     config::{
         core::v3::{
@@ -39,7 +38,7 @@ use crate::plan::{
 };
 
 /// The encoded route; made once and kept with it.
-pub(super) fn encoded(route: &Route) -> &Bytes {
+pub(super) fn encoded(route: &Route) -> &[u8] {
     route
         .encoded
         .get_or_init(|| build(route).encode_to_vec().into())

@@ -40,7 +40,7 @@ pub(crate) fn runtime<'a>(ports: impl Iterator<Item = &'a Port>) -> Encoded {
             kind: Some(Kind::NumberValue(limit.into())),
         };
         let entry = Message::default()
-            .field(KEY, key)
+            .field(KEY, key.into_bytes())
             .field(VALUE, value.encode_to_vec());
         fields.push_message(FIELDS, entry);
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use envoy_types::pb::{
     envoy::{
         config::{
@@ -113,7 +112,7 @@ fn tags_header(tags: &Tags) -> String {
     pairs.collect::<String>().replace('%', "%%")
 }
 
-fn virtual_host(host: &Host, tls: &Tls, routes: &[Arc<Route>]) -> Message {
+fn virtual_host<'a>(host: &Host, tls: &Tls, routes: &'a [Arc<Route>]) -> Message<'a> {
     let encrypted = !matches!(tls, Tls::None);
     let frame = VirtualHost {
         name: host.name.to_string(),
@@ -137,7 +136,7 @@ fn virtual_host(host: &Host, tls: &Tls, routes: &[Arc<Route>]) -> Message {
     let matching: Vec<_> = routes.iter().map(|route| &route.entry.matching).collect();
     match layout::arrange(&matching) {
         Layout::List => list(message, ROUTES, routes),
-        Layout::Tree(tree) => message.message(MATCHER, matcher(&tree, routes)),
+        Layout::Tree(tree) => message.message(MATCHER, matcher(tree, routes)),
     }
 }
 
@@ -154,17 +153,17 @@ fn strict_transport_security() -> HeaderValueOption {
 }
 
 fn list<'a>(
-    mut message: Message,
+    mut message: Message<'a>,
     field: u32,
     routes: impl IntoIterator<Item = &'a Arc<Route>>,
-) -> Message {
+) -> Message<'a> {
     for route in routes {
-        message.push(field, routes::encoded(route).clone());
+        message.push(field, routes::encoded(route).into());
     }
     message
 }
 
-fn matcher(tree: &Tree, routes: &[Arc<Route>]) -> Message {
+fn matcher(tree: Tree, routes: &[Arc<Route>]) -> Message<'_> {
     let input = HttpRequestHeaderMatchInput {
         header_name: ":path".to_owned(),
     };
@@ -173,9 +172,9 @@ fn matcher(tree: &Tree, routes: &[Arc<Route>]) -> Message {
         typed_config: Some(any(HEADER_INPUT, &input)),
     };
     let mut map = Message::default();
-    for leaf in &tree.leaves {
+    for leaf in tree.leaves {
         let entry = Message::default()
-            .field(KEY, leaf.key.clone())
+            .field(KEY, leaf.key.into_bytes())
             .message(VALUE, on_match(&leaf.routes, routes));
         map.push_message(MAP, entry);
     }
@@ -188,17 +187,17 @@ fn matcher(tree: &Tree, routes: &[Arc<Route>]) -> Message {
 }
 
 /// A leaf: the list of these routes.
-fn on_match(leaf: &[usize], routes: &[Arc<Route>]) -> Message {
+fn on_match<'a>(leaf: &[usize], routes: &'a [Arc<Route>]) -> Message<'a> {
     let routes = list(
         Message::default(),
         LIST_ROUTES,
         leaf.iter().map(|position| &routes[*position]),
     );
     let any = Message::default()
-        .field(TYPE_URL, Bytes::from_static(ROUTE_LIST.as_bytes()))
+        .field(TYPE_URL, ROUTE_LIST.as_bytes())
         .message(ANY_VALUE, routes);
     let action = Message::default()
-        .field(NAME, Bytes::from_static(b"routes"))
+        .field(NAME, b"routes".as_slice())
         .message(TYPED_CONFIG, any);
     Message::default().message(ACTION, action)
 }

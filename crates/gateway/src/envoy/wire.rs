@@ -3,55 +3,56 @@
 //! A route table of ten thousand routes is a few messages around ten thousand pieces that seldom
 //! change. Building them as values and encoding these costs many times what copying the pieces costs.
 
+use std::borrow::Cow;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
 /// A message that is being put together. Parts are encoded in the order in which they are added.
 #[derive(Debug, Default)]
-pub(super) struct Message {
-    parts: Vec<Part>,
+pub(super) struct Message<'a> {
+    parts: Vec<Part<'a>>,
     length: usize,
 }
 
 #[derive(Debug)]
-enum Part {
+enum Part<'a> {
     /// Whole fields, with their keys.
-    Fields(Bytes),
+    Fields(Vec<u8>),
     /// A string, bytes or an encoded message.
-    Field(u32, Bytes),
+    Field(u32, Cow<'a, [u8]>),
     /// A message in its turn.
-    Message(u32, Message),
+    Message(u32, Message<'a>),
 }
 
-impl Message {
+impl<'a> Message<'a> {
     /// Adds the fields of an encoded message of the same type.
-    pub(super) fn fields(mut self, fields: impl Into<Bytes>) -> Self {
-        let fields = fields.into();
+    pub(super) fn fields(mut self, fields: Vec<u8>) -> Self {
         self.length += fields.len();
         self.parts.push(Part::Fields(fields));
         self
     }
 
     /// Adds a field of type string or bytes, or of a message that is already encoded.
-    pub(super) fn field(mut self, number: u32, content: impl Into<Bytes>) -> Self {
+    pub(super) fn field(mut self, number: u32, content: impl Into<Cow<'a, [u8]>>) -> Self {
         self.push(number, content.into());
         self
     }
 
     /// As [`field`](Self::field), in place.
-    pub(super) fn push(&mut self, number: u32, content: Bytes) {
+    pub(super) fn push(&mut self, number: u32, content: Cow<'a, [u8]>) {
         self.length += framed(number, content.len());
         self.parts.push(Part::Field(number, content));
     }
 
     /// Adds a field of type message.
-    pub(super) fn message(mut self, number: u32, message: Message) -> Self {
+    pub(super) fn message(mut self, number: u32, message: Message<'a>) -> Self {
         self.push_message(number, message);
         self
     }
 
     /// As [`message`](Self::message), in place.
-    pub(super) fn push_message(&mut self, number: u32, message: Message) {
+    pub(super) fn push_message(&mut self, number: u32, message: Message<'a>) {
         self.length += framed(number, message.length);
         self.parts.push(Part::Message(number, message));
     }
@@ -116,13 +117,13 @@ mod tests {
             ..RouteConfiguration::default()
         };
 
-        let piece = Bytes::from(route.encode_to_vec());
+        let piece = route.encode_to_vec();
         let host = Message::default()
-            .field(1, "h")
-            .field(2, "a")
-            .field(2, "b")
-            .field(3, piece.clone())
-            .field(3, piece);
+            .field(1, b"h".as_slice())
+            .field(2, b"a".as_slice())
+            .field(2, b"b".as_slice())
+            .field(3, &piece)
+            .field(3, &piece);
         let frame = RouteConfiguration {
             virtual_hosts: Vec::new(),
             ..whole.clone()

@@ -2,10 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    mem,
     sync::{Arc, OnceLock},
 };
-
-use bytes::Bytes;
 
 use super::{
     destination::Destination,
@@ -32,20 +31,20 @@ impl Routes {
     /// Adds a route in place of the one of that name.
     pub fn insert(&mut self, route: HttpRoute) {
         let name = route.author.name().clone();
-        self.remove(&name);
-        self.ordered.extend(route.entries.iter().cloned());
-        self.by_name.insert(name, Arc::new(route));
-    }
-
-    /// Removes the route of that name; whether there was one.
-    pub fn remove(&mut self, name: &str) -> bool {
-        let Some(old) = self.by_name.remove(name) else {
-            return false;
-        };
-        for entry in &old.entries {
+        let route = Arc::new(route);
+        let replaced = self.by_name.insert(name, route.clone());
+        for entry in replaced.iter().flat_map(|route| &route.entries) {
             self.ordered.remove(entry);
         }
-        true
+        self.ordered.extend(route.entries.iter().cloned());
+    }
+
+    /// Removes the route of that name, if there is one.
+    pub fn remove(&mut self, name: &str) {
+        let removed = self.by_name.remove(name);
+        for entry in removed.iter().flat_map(|route| &route.entries) {
+            self.ordered.remove(entry);
+        }
     }
 
     /// The route of that name.
@@ -67,7 +66,7 @@ pub struct Route {
     /// The listener whose tags choose its clusters and policies.
     pub listener: Arc<Listener>,
     /// What the next step made of it, kept here so that it lives exactly as long as this value.
-    pub(crate) encoded: OnceLock<Bytes>,
+    pub(crate) encoded: OnceLock<Box<[u8]>>,
 }
 
 /// The route table of one chain that carries HTTP, kept up to date route by route.
@@ -91,7 +90,7 @@ struct Binding {
     listeners: Box<[usize]>,
     /// Positions of the hosts that it serves, each with the position in `planned` of its listener.
     hosts: Vec<(usize, usize)>,
-    /// Its entries for each listener that owns some of these hosts.
+    /// Its entries for each listener that owns some of these hosts, ordered by listener.
     planned: Vec<(usize, Box<[Arc<Route>]>)>,
 }
 
@@ -152,6 +151,7 @@ impl RouteTable {
         let mut hosts_may_change = false;
         let mut old = Vec::new();
         let mut new = Vec::new();
+        self.bindings.reserve(names.len());
         for name in names {
             self.faulty.remove(name);
             let before = self.bindings.remove(name);
@@ -305,19 +305,28 @@ impl Binding {
 
     /// Finds its hosts. What was planned for a listener stays, with its bytes.
     fn place(&mut self, hosts: &Hosts, chain: &Chain) {
-        let mut before: HashMap<_, _> = self.planned.drain(..).collect();
-        let mut slots: HashMap<usize, usize> = HashMap::new();
-        self.hosts.clear();
-        for host in hosts.served(&self.route.hostnames, &self.listeners, &chain.listeners) {
-            let owner = hosts.list()[host].listener;
-            let slot = *slots.entry(owner).or_insert_with(|| {
-                let routes = before.remove(&owner);
-                let routes = routes.unwrap_or_else(|| plan(&self.route, &chain.listeners[owner]));
-                self.planned.push((owner, routes));
-                self.planned.len() - 1
-            });
-            self.hosts.push((host, slot));
-        }
+        let served = hosts.served(&self.route.hostnames, &self.listeners, &chain.listeners);
+        let owner = |host: &usize| hosts.list()[*host].listener;
+        let mut owners: Vec<usize> = served.iter().map(owner).collect();
+        owners.sort_unstable();
+        owners.dedup();
+
+        let mut before = mem::take(&mut self.planned);
+        let kept_or_new = |listener: &usize| {
+            let kept = before.binary_search_by_key(listener, |(listener, _)| *listener);
+            let routes = match kept {
+                Ok(position) => mem::take(&mut before[position].1),
+                Err(_) => plan(&self.route, &chain.listeners[*listener]),
+            };
+            (*listener, routes)
+        };
+        self.planned = owners.iter().map(kept_or_new).collect();
+        let placed = served.into_iter().map(|host| {
+            // Each owner is among them.
+            let planned = owners.binary_search(&owner(&host)).unwrap_or_default();
+            (host, planned)
+        });
+        self.hosts = placed.collect();
     }
 }
 

@@ -154,16 +154,20 @@ impl Mesh {
     }
 
     fn set_route(&mut self, name: &Arc<str>, route: Option<&Resource>) {
+        let http = route.and_then(|resource| HttpRoute::read(resource, &mut self.shared));
+        let tcp = match &http {
+            None => route.and_then(|resource| TcpRoute::read(resource, &mut self.shared)),
+            Some(_) => None,
+        };
         // A route that was of one sort may be of the other now.
-        self.sources.routes.remove(name);
-        self.sources.tcp_routes.remove(name);
-        if let Some(resource) = route {
-            if let Some(http) = HttpRoute::read(resource, &mut self.shared) {
-                self.sources.routes.insert(http);
-            } else if let Some(tcp) = TcpRoute::read(resource, &mut self.shared) {
-                self.sources.tcp_routes.insert(name.clone(), Arc::new(tcp));
-            }
+        match http {
+            Some(http) => self.sources.routes.insert(http),
+            None => self.sources.routes.remove(name),
         }
+        match tcp {
+            Some(tcp) => self.sources.tcp_routes.insert(name.clone(), Arc::new(tcp)),
+            None => self.sources.tcp_routes.remove(name),
+        };
         for group in self.groups.values_mut() {
             group.route_changed(name);
         }
