@@ -1,6 +1,6 @@
 //! `portolan dp`: the data plane's side.
 
-use std::{fs, io::Read, path::PathBuf, time::Duration};
+use std::{fmt, fs, io::Read, path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -9,6 +9,7 @@ use portolan_dataplane::{
     run::{self, Phase, RunConfig},
 };
 use portolan_identity::{Secret, tls::Trust};
+use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -16,6 +17,7 @@ use tracing::info;
 use crate::{
     cli::print,
     server::{duration, tasks::Tasks},
+    signals::{self, Diagnostics, OptionalBindAddress, Readiness, Sheet, Signals},
 };
 
 /// Runs gateway instances, BUILTIN or DELEGATED.
@@ -82,6 +84,9 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "PORTOLAN_DRAIN_TIME", default_value = "30s", value_parser = duration::parse)]
     drain_time: Duration,
 
+    #[command(flatten)]
+    diagnostics: OptionalBindAddress,
+
     /// Envoy's worker threads [default: one for each processor]
     #[arg(long, env = "PORTOLAN_CONCURRENCY", value_name = "COUNT")]
     concurrency: Option<u32>,
@@ -128,14 +133,39 @@ pub(crate) async fn find_envoy(args: InstallArgs) -> anyhow::Result<Envoy> {
 
 async fn run_data_plane(args: RunArgs) -> anyhow::Result<()> {
     let cancel = CancellationToken::new();
-    let config = config(args).await?;
     let (phase, phases) = watch::channel(Phase::default());
     let mut tasks = Tasks::new(cancel.clone());
+    let diagnostics = Diagnostics::serve(args.diagnostics.bind()?, &mut tasks, &cancel)?;
+    if let Some(address) = diagnostics.address() {
+        info!(diagnostics = %address, "signals are served");
+    }
+    let mut registry = signals::registry();
+    registry.register_collector(Box::new(EnvoyMetrics(phases.clone())));
+    diagnostics.tell(Signals {
+        registry,
+        readiness: Readiness::Envoy(phases.clone()),
+    });
+    let config = config(args).await?;
     tasks.spawn("log of phases", log_phases(phases));
     tasks.spawn("data plane", async move {
         Ok(run::run(config, phase, cancel).await?)
     });
     tasks.run().await
+}
+
+/// What is known of the Envoy without asking it; Envoy has metrics of its own.
+#[derive(Debug)]
+struct EnvoyMetrics(watch::Receiver<Phase>);
+
+impl Collector for EnvoyMetrics {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let is_live = matches!(*self.0.borrow(), Phase::Live { .. });
+        Sheet::new(encoder).gauge(
+            ("portolan_dp_envoy_live", None),
+            "Whether Envoy runs and has had its first configuration",
+            u64::from(is_live),
+        )
+    }
 }
 
 async fn config(args: RunArgs) -> anyhow::Result<RunConfig> {

@@ -7,6 +7,7 @@ mod dp;
 mod echo;
 mod global;
 mod server;
+mod signals;
 mod version;
 mod zone;
 

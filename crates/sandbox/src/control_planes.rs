@@ -27,6 +27,8 @@ pub struct Global {
     pub process: Process,
     /// Its REST API.
     pub http: Http,
+    /// Its signals: `/healthz`, `/readyz`, `/metrics`.
+    pub diagnostics: Http,
     /// Where zones connect, `grpcs://…`.
     pub kds: String,
     folder: PathBuf,
@@ -53,6 +55,8 @@ pub struct Zone {
     pub process: Process,
     /// Its REST API.
     pub http: Http,
+    /// Its signals: `/healthz`, `/readyz`, `/metrics`.
+    pub diagnostics: Http,
     /// Where data planes connect, `https://…`.
     pub data_plane_url: String,
     folder: PathBuf,
@@ -90,11 +94,12 @@ impl Sandbox {
         };
         let folder = self.folder().join(name);
         fs::create_dir_all(&folder)?;
-        let (api, kds) = (free_port()?, free_port()?);
+        let (api, kds, diagnostics) = (free_port()?, free_port()?, free_port()?);
         let mut args = vec!["global".to_owned()];
         args.extend(flags(&[
             ("--api-bind", &format!("127.0.0.1:{api}")),
             ("--kds-bind", &format!("127.0.0.1:{kds}")),
+            ("--diagnostics-bind", &format!("127.0.0.1:{diagnostics}")),
             ("--data-dir", &folder.display().to_string()),
             ("--log", log_filter(&options.log)),
         ]));
@@ -108,6 +113,7 @@ impl Sandbox {
         Ok(Global {
             process,
             http,
+            diagnostics: Http::new(format!("http://127.0.0.1:{diagnostics}")),
             kds,
             folder,
             launch,
@@ -123,12 +129,13 @@ impl Sandbox {
     ) -> Result<Zone, SandboxError> {
         let folder = self.folder().join(name);
         fs::create_dir_all(&folder)?;
-        let (api, dp) = (free_port()?, free_port()?);
+        let (api, dp, diagnostics) = (free_port()?, free_port()?, free_port()?);
         let mut args = vec!["zone".to_owned()];
         args.extend(flags(&[
             ("--name", name),
             ("--api-bind", &format!("127.0.0.1:{api}")),
             ("--dp-bind", &format!("127.0.0.1:{dp}")),
+            ("--diagnostics-bind", &format!("127.0.0.1:{diagnostics}")),
             ("--data-dir", &folder.display().to_string()),
             ("--log", log_filter(&options.log)),
         ]));
@@ -156,6 +163,7 @@ impl Sandbox {
             name: name.to_owned(),
             process,
             http,
+            diagnostics: Http::new(format!("http://127.0.0.1:{diagnostics}")),
             data_plane_url: format!("https://127.0.0.1:{dp}"),
             folder,
             launch,

@@ -12,7 +12,7 @@ use tokio::{
     net::UnixStream,
 };
 
-use crate::{Process, Sandbox, SandboxError, Zone, free_port};
+use crate::{Http, Process, Sandbox, SandboxError, Zone, free_port};
 
 /// One BUILTIN gateway instance.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct Gateway {
     pub process: Process,
     /// Where Envoy's admin listens (a Unix socket).
     pub admin: PathBuf,
+    /// The signals of `dp run`: `/healthz`, `/readyz`, `/metrics`.
+    pub diagnostics: Http,
 }
 
 /// A running echo service.
@@ -85,6 +87,7 @@ impl Sandbox {
         });
         let dataplane_file = folder.join("dataplane.json");
         fs::write(&dataplane_file, dataplane.to_string())?;
+        let diagnostics = format!("127.0.0.1:{}", free_port()?);
         let args = [
             "dp",
             "run",
@@ -98,6 +101,8 @@ impl Sandbox {
             &token_file.display().to_string(),
             "--work-dir",
             &folder.display().to_string(),
+            "--diagnostics-bind",
+            &diagnostics,
             "--drain-time",
             "1s",
             "--concurrency",
@@ -114,6 +119,7 @@ impl Sandbox {
             name: name.to_owned(),
             process,
             admin: folder.join("kuma-envoy-admin.sock"),
+            diagnostics: Http::new(format!("http://{diagnostics}")),
         })
     }
 

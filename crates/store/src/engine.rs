@@ -1,7 +1,10 @@
 //! The one task that writes: it groups what waits, lets the disk take it in one transaction, publishes
 //! the new snapshot, and only then answers. It also takes over what other replicas wrote.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -15,7 +18,7 @@ use crate::{
     evaluate::evaluate,
     index::{Change, Index, Snapshot},
     seal::{CannotSeal, SealError},
-    store::{Store, StoreError},
+    store::{Observer, Store, StoreError},
 };
 
 /// Batches that may wait; more are held back in their callers.
@@ -95,7 +98,11 @@ struct Pending {
 pub(crate) struct Queued {
     index: Arc<Index>,
     queue: mpsc::Sender<Pending>,
+    observer: Observed,
 }
+
+/// Who is told what the writer does, once there is somebody.
+type Observed = Arc<OnceLock<Box<dyn Observer>>>;
 
 #[async_trait]
 impl Store for Queued {
@@ -113,26 +120,38 @@ impl Store for Queued {
     fn index(&self) -> &Arc<Index> {
         &self.index
     }
+
+    fn observe(&self, observer: Box<dyn Observer>) {
+        // The first one stays.
+        let _ = self.observer.set(observer);
+    }
 }
 
 /// Starts the writer over a disk whose content is `state`.
 pub(crate) fn start(disk: impl Disk, state: Snapshot, cancel: CancellationToken) -> Arc<dyn Store> {
     let index = Index::new(state.clone());
     let (queue, waiting) = mpsc::channel(QUEUE);
+    let observer = Observed::default();
     let writer = Writer {
         disk,
         state,
         index: Arc::clone(&index),
+        observer: Arc::clone(&observer),
         cancel,
     };
     tokio::spawn(writer.run(waiting));
-    Arc::new(Queued { index, queue })
+    Arc::new(Queued {
+        index,
+        queue,
+        observer,
+    })
 }
 
 struct Writer<D> {
     disk: D,
     state: Snapshot,
     index: Arc<Index>,
+    observer: Observed,
     cancel: CancellationToken,
 }
 
@@ -165,9 +184,24 @@ impl<D: Disk> Writer<D> {
     async fn catch_up(&mut self) {
         let mut state = self.state.clone();
         match self.disk.catch_up(&mut state).await {
-            Ok(()) => self.publish(state),
+            Ok(()) => {
+                let written = state.last_modified_after(self.state.revision());
+                if self.publish(state) {
+                    self.followed(written);
+                }
+            }
             Err(error @ DiskError::Sealed(_)) => self.stop(&error),
             Err(error) => debug!(%error, "the database is away"),
+        }
+    }
+
+    /// Tells that what another process wrote, the newest of it at that time, is here.
+    fn followed(&self, written: Option<Timestamp>) {
+        debug!(revision = self.state.revision(), "followed another process");
+        if let (Some(observer), Some(written)) = (self.observer.get(), written) {
+            let lag = Timestamp::now().duration_since(written);
+            // Clocks of two machines may differ by more than the way takes.
+            observer.followed(lag.try_into().unwrap_or_default());
         }
     }
 
@@ -184,10 +218,13 @@ impl<D: Disk> Writer<D> {
     }
 
     async fn write(&mut self, group: impl Iterator<Item = Pending>) {
+        let start = Instant::now();
         let (answers, outcome) = self.transact(group).await;
         match outcome {
             Ok(state) => {
-                self.publish(state);
+                if self.publish(state) {
+                    self.committed(answers.len(), start.elapsed());
+                }
                 for (answer, result) in answers {
                     // A caller that has gone away does not want to know.
                     let _ = answer.send(result);
@@ -195,6 +232,9 @@ impl<D: Disk> Writer<D> {
             }
             Err(error) => {
                 warn!(%error, writes = answers.len(), "writes failed");
+                if let Some(observer) = self.observer.get() {
+                    observer.failed();
+                }
                 for (answer, result) in answers {
                     let _ = answer.send(result.and(Err(StoreError::from(&error))));
                 }
@@ -202,6 +242,20 @@ impl<D: Disk> Writer<D> {
                     self.stop(&error);
                 }
             }
+        }
+    }
+
+    fn committed(&self, batches: usize, took: Duration) {
+        let watermark = self.state.watermark().map(|watermark| watermark.revision);
+        debug!(
+            revision = self.state.revision(),
+            watermark,
+            batches,
+            ?took,
+            "committed"
+        );
+        if let Some(observer) = self.observer.get() {
+            observer.committed(batches, took);
         }
     }
 
@@ -250,7 +304,8 @@ impl<D: Disk> Writer<D> {
         (attempt.results, ended.map(|()| attempt.state))
     }
 
-    fn publish(&mut self, state: Snapshot) {
+    /// Makes this the newest state; whether it is another than before.
+    fn publish(&mut self, state: Snapshot) -> bool {
         let moved = state.revision() != self.state.revision()
             || state.horizon() != self.state.horizon()
             || state.watermark() != self.state.watermark();
@@ -258,6 +313,7 @@ impl<D: Disk> Writer<D> {
         if moved {
             self.index.publish(self.state.clone());
         }
+        moved
     }
 }
 

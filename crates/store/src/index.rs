@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use imbl::{HashMap, OrdMap};
+use jiff::Timestamp;
 use portolan_model::{Kind, Resource, ResourceKey, Revision};
 use tokio::sync::watch;
 
@@ -189,6 +190,18 @@ impl Snapshot {
             .get(&kind)
             .and_then(|collection| collection.changes.get_max());
         newest.map_or(0, |(revision, _)| *revision)
+    }
+
+    /// When the newest resource among those written after `revision` was written; deletions have no time.
+    pub(crate) fn last_modified_after(&self, revision: Revision) -> Option<Timestamp> {
+        let newest = self.kinds.values().filter_map(|collection| {
+            let (last, change) = collection.changes.get_max()?;
+            match change {
+                Change::Put(resource) if *last > revision => Some(resource.modified),
+                Change::Put(_) | Change::Deleted(..) => None,
+            }
+        });
+        newest.max()
     }
 
     /// Takes over one change; they come in revision order.

@@ -25,4 +25,4 @@ pub use batch::{Batch, Committed, Expect, Outcome, Requirement, Watermark, Write
 pub use index::{Change, Index, Snapshot};
 pub use retention::Retention;
 pub use seal::{NoKey, SealError, SecretKey, SecretKeys};
-pub use store::{OpenError, Store, StoreError};
+pub use store::{Observer, OpenError, Store, StoreError};

@@ -1,6 +1,6 @@
 //! The one trait behind which Postgres, SQLite and memory stand.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use portolan_model::ResourceKey;
@@ -21,6 +21,20 @@ pub trait Store: Send + Sync + 'static {
 
     /// Every read is answered from here.
     fn index(&self) -> &Arc<Index>;
+
+    /// Tells the observer from now on what the writer does; the first one stays. A store without a writer
+    /// of its own has nothing to tell.
+    fn observe(&self, _observer: Box<dyn Observer>) {}
+}
+
+/// Told what the writer of a store does. Calls come from its task and should return at once.
+pub trait Observer: Send + Sync {
+    /// One transaction with so many batches took so long.
+    fn committed(&self, batches: usize, took: Duration);
+    /// A transaction with at least one batch did not succeed.
+    fn failed(&self);
+    /// What another process wrote came in so long after it was written, by the clocks of both.
+    fn followed(&self, lag: Duration);
 }
 
 /// Why a batch was not written.

@@ -12,7 +12,7 @@ use portolan_proto::discovery::{
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
-use tracing::{debug, trace};
+use tracing::{Instrument, Span, debug, field, info_span, trace};
 
 use crate::{
     resource::Snapshot,
@@ -89,13 +89,15 @@ impl AdsServer {
         let (metadata, _, requests) = request.into_parts();
         let (responses, receiver) = mpsc::channel(QUEUE);
         let proxies = Arc::clone(&self.proxies);
-        tokio::spawn(async move {
+        let serve = async move {
             if let Err(status) = serve::<P>(&*proxies, metadata, requests, &responses).await {
                 debug!(%status, "stream ended");
                 // The proxy may be gone, and then needs no reason.
                 let _ = responses.send(Err(status)).await;
             }
-        });
+        };
+        // Its first request says who it is.
+        tokio::spawn(serve.instrument(info_span!("ads", proxy = field::Empty)));
         Response::new(Box::pin(ReceiverStream::new(receiver)))
     }
 }
@@ -135,6 +137,7 @@ async fn serve<P: Protocol>(
     let node = P::node(&mut first).ok_or_else(|| {
         Status::invalid_argument("the first request of a stream must name its node")
     })?;
+    Span::current().record("proxy", &node.id);
     let Session {
         mut snapshots,
         mut events,
@@ -144,7 +147,8 @@ async fn serve<P: Protocol>(
     hear::<P>(&mut stream, first, &mut *events)?;
     loop {
         while let Some(response) = stream.next_response() {
-            trace!(
+            debug!(
+                watermark = response.watermark,
                 type_url = response.type_url,
                 nonce = response.nonce,
                 resources = response.resources.len(),
@@ -158,6 +162,7 @@ async fn serve<P: Protocol>(
             }
         }
         if let Some(watermark) = stream.newly_serving() {
+            debug!(watermark, "serving");
             events.serving(watermark);
         }
         tokio::select! {
@@ -197,7 +202,10 @@ fn hear<P: Protocol>(
     let type_url = request.type_url.clone();
     match stream.on_request(request) {
         Ok(Heard::Nothing) => {}
-        Ok(Heard::Acknowledged) => events.acknowledged(&type_url),
+        Ok(Heard::Acknowledged) => {
+            debug!(type_url, "acknowledged");
+            events.acknowledged(&type_url);
+        }
         Ok(Heard::Refused(refusal)) => events.refused(refusal),
         Err(abuse @ Abuse::TypeUrl) => return Err(Status::invalid_argument(abuse.to_string())),
         Err(abuse) => return Err(Status::resource_exhausted(abuse.to_string())),

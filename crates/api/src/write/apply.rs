@@ -7,6 +7,7 @@ use portolan_gateway::diff::GatewayDiff;
 use portolan_model::Revision;
 use portolan_store::Outcome;
 use serde::Serialize;
+use tracing::debug;
 
 use super::{body, difference, plan, prepare::Prepared};
 use crate::{
@@ -76,6 +77,11 @@ pub(crate) async fn apply(
     }
     let (batch, order) = plan::batch(&prepared);
     let committed = api.store.commit(batch).await?;
+    debug!(
+        revision = committed.revision,
+        resources = prepared.len(),
+        "applied"
+    );
     let mut outcomes = vec![Outcome::Unchanged; prepared.len()];
     for (position, outcome) in order.into_iter().zip(committed.outcomes) {
         outcomes[position] = outcome;

@@ -5,6 +5,7 @@ use http::StatusCode;
 use portolan_model::{Kind, ResourceKey, Violations, kinds};
 use portolan_store::{Batch, Expect, Outcome, Requirement, Write};
 use serde_json::json;
+use tracing::debug;
 
 use super::{labels, refusal};
 use crate::{answer, call::Call, problem::Problem, read::insight_of, router::Shared};
@@ -35,7 +36,8 @@ pub(crate) async fn delete(
         return Err(Problem::invalid(TITLE, violations));
     }
     check_offline(&api, &key)?;
-    let committed = api.store.commit(deletion(key, expect)).await?;
+    let committed = api.store.commit(deletion(key.clone(), expect)).await?;
+    debug!(revision = committed.revision, %key, "removed");
     match committed.outcomes.last() {
         // Another writer removed it since it was looked up.
         Some(Outcome::Unchanged) => Err(Problem::not_found(TITLE)),

@@ -5,6 +5,7 @@ use http::StatusCode;
 use portolan_model::{Kind, ResourceKey, Scope, kinds};
 use portolan_store::{Batch, Outcome, Requirement, Write};
 use serde::Serialize;
+use tracing::debug;
 
 use super::{
     body, labels,
@@ -66,6 +67,13 @@ pub(crate) async fn put(
         watermark: None,
     };
     let committed = api.store.commit(batch).await?;
+    debug!(
+        revision = committed.revision,
+        %kind,
+        mesh = call.mesh,
+        name = call.name,
+        "written"
+    );
     let status = match committed.outcomes.first() {
         Some(Outcome::Created) => StatusCode::CREATED,
         _ => StatusCode::OK,

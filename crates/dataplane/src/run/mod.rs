@@ -18,7 +18,11 @@ mod process;
 mod supervise;
 mod template;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use portolan_identity::{Secret, files::FileError, tls};
 use serde_json::Value;
@@ -135,6 +139,11 @@ pub enum RunError {
         /// The last line that it wrote.
         last_words: String,
     },
+}
+
+/// Whether the Envoy behind this admin socket serves now: it has its configuration, and does not drain.
+pub async fn is_ready(admin: &Path) -> bool {
+    admin::Admin::at(admin.to_owned()).is_live().await
 }
 
 /// Runs one data plane until `cancel`, then drains and stops it; `phase` tells how far it is. When this

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-pub use registry::{ZoneState, Zones};
+pub use registry::{Counts, ZoneState, Zones};
 
 use crate::{encode::Encoder, names::Side};
 use registry::Registry;
@@ -81,6 +81,11 @@ impl Server {
     /// The zones that are, or were, connected to this process.
     pub fn zones(&self) -> watch::Receiver<Zones> {
         self.shared.registry.watch()
+    }
+
+    /// The responses to zones since the process started, on streams that are closed too.
+    pub fn responses(&self) -> Counts {
+        self.shared.registry.responses()
     }
 
     /// The gRPC services.

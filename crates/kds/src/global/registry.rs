@@ -37,11 +37,34 @@ pub struct ZoneState {
     pub last_error: Option<String>,
     /// Its proxies, as it reports them.
     pub instances: Vec<InstanceStatus>,
-    /// Responses by kind: sent, acknowledged, refused.
-    pub counts: BTreeMap<String, [u64; 3]>,
+    /// Responses of its stream.
+    pub counts: Counts,
     /// Tells one stream from another.
-    pub(crate) stream: u64,
+    pub stream: u64,
 }
+
+impl ZoneState {
+    /// A zone that has just connected, and has said nothing yet.
+    pub fn new(name: &str, now: Timestamp) -> Self {
+        Self {
+            name: name.to_owned(),
+            online: true,
+            since: now,
+            connected: now,
+            acknowledged_revision: 0,
+            version: String::new(),
+            instance_id: String::new(),
+            is_portolan: false,
+            last_error: None,
+            instances: Vec::new(),
+            counts: Counts::new(),
+            stream: 0,
+        }
+    }
+}
+
+/// Responses by kind: sent, acknowledged, refused.
+pub type Counts = BTreeMap<String, [u64; 3]>;
 
 /// All zones by name. What did not change is shared.
 pub type Zones = Arc<BTreeMap<String, Arc<ZoneState>>>;
@@ -52,6 +75,8 @@ pub(super) struct Registry {
     zones: watch::Sender<Zones>,
     /// Of each zone's newest stream; cancelled when another takes over.
     streams: Mutex<HashMap<String, CancellationToken>>,
+    /// Of streams that another has replaced.
+    past: Mutex<Counts>,
 }
 
 /// A zone's stream among those that it has opened.
@@ -80,28 +105,33 @@ impl Registry {
         let mut number = 0;
         self.zones.send_modify(|zones| {
             let zones = Arc::make_mut(zones);
-            number = zones.get(zone).map_or(0, |state| state.stream) + 1;
-            let instances = zones
-                .get(zone)
+            let before = zones.get(zone);
+            number = before.map_or(0, |state| state.stream) + 1;
+            let instances = before
                 .map(|state| state.instances.clone())
                 .unwrap_or_default();
+            if let Some(before) = before {
+                add(&mut self.past.lock(), &before.counts);
+            }
             let state = ZoneState {
-                name: zone.to_owned(),
-                online: true,
-                since: now,
-                connected: now,
-                acknowledged_revision: 0,
-                version: String::new(),
-                instance_id: String::new(),
-                is_portolan: false,
-                last_error: None,
                 instances,
-                counts: BTreeMap::new(),
                 stream: number,
+                ..ZoneState::new(zone, now)
             };
             zones.insert(zone.to_owned(), Arc::new(state));
         });
         Opened { number, replaced }
+    }
+
+    /// The responses of all streams since the process started.
+    pub(super) fn responses(&self) -> Counts {
+        // While a stream takes over from another, its counts are in neither place or in both.
+        let _no_stream_opens = self.streams.lock();
+        let mut all = self.past.lock().clone();
+        for state in self.zones.borrow().values() {
+            add(&mut all, &state.counts);
+        }
+        all
     }
 
     /// The stream was closed.
@@ -150,6 +180,15 @@ impl Registry {
     }
 }
 
+fn add(sum: &mut Counts, counts: &Counts) {
+    for (kind, more) in counts {
+        let of_kind = sum.entry(kind.clone()).or_default();
+        for (count, more) in of_kind.iter_mut().zip(more) {
+            *count += more;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +222,20 @@ mod tests {
         assert_eq!(current.acknowledged_revision, 0);
         registry.close("zone-1", second.number);
         assert!(!state(&registry, "zone-1").online);
+    }
+
+    #[test]
+    fn responses_are_counted_on_over_streams_and_zones() {
+        let registry = Registry::default();
+        for zone in ["zone-1", "zone-2", "zone-1"] {
+            let stream = registry.open(zone);
+            registry.update(zone, stream.number, |state| {
+                state.counts.insert("MeshGateway".to_owned(), [2, 1, 1]);
+            });
+        }
+        let expected = Counts::from([("MeshGateway".to_owned(), [6, 3, 3])]);
+        assert_eq!(registry.responses(), expected);
+        assert_eq!(state(&registry, "zone-1").counts["MeshGateway"], [2, 1, 1]);
     }
 
     #[test]

@@ -56,6 +56,7 @@ async fn send(
 ) -> Result<(), Status> {
     let mut sender = Sender::new(IDENTIFIER, Arc::clone(&shared.encoder));
     let mut index = shared.config.store.index().subscribe();
+    let mut known = sender.acknowledged();
     loop {
         let snapshot = index.borrow_and_update().clone();
         // Nothing is sent before the peer has said how it wants it.
@@ -64,6 +65,14 @@ async fn send(
                 .next(&snapshot)
                 .map_err(|overtaken| Status::aborted(overtaken.to_string()))?
         {
+            debug!(
+                revision = snapshot.revision(),
+                kind = response.type_url,
+                resources = response.resources.len(),
+                removed = response.removed_resources.len(),
+                nonce = response.nonce,
+                "sent"
+            );
             // A zone that does not read holds up nobody, not even the stream that takes its place.
             tokio::select! {
                 sent = responses.send(Ok(response)) => {
@@ -73,6 +82,10 @@ async fn send(
             }
         }
         let acknowledged = sender.acknowledged();
+        if acknowledged != known {
+            debug!(revision = acknowledged, "zone acknowledged");
+            known = acknowledged;
+        }
         shared.registry.update(zone, stream.number, |state| {
             state.acknowledged_revision = acknowledged
         });

@@ -13,7 +13,7 @@ use portolan_proto::status::ZoneStatus;
 use portolan_store::Store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Instrument, info, info_span, warn};
 
 use crate::{encode::Encoder, names::Side};
 
@@ -35,6 +35,8 @@ pub struct ZoneConfig {
     pub store: Arc<dyn Store>,
     /// What the zone reports of its proxies: the newest only.
     pub status: watch::Receiver<ZoneStatus>,
+    /// Told whether there is a connection to a global.
+    pub connected: watch::Sender<bool>,
     /// Largest message in bytes, each way. Kuma's default is 10 MiB.
     pub max_message_bytes: usize,
     /// How a connection that has died in silence is found.
@@ -78,11 +80,13 @@ pub async fn run(config: ZoneConfig, cancel: CancellationToken) -> Result<(), Zo
     let mut delays = backoff();
     for (url, address) in config.globals.iter().zip(&addresses).cycle() {
         let start = Instant::now();
-        let session = streams::session(&config, &encoder, url, address);
+        let span = info_span!("sync", zone = config.zone, global = url);
+        let session = streams::session(&config, &encoder, address).instrument(span);
         let ended = tokio::select! {
             ended = session => ended,
             () = cancel.cancelled() => return Ok(()),
         };
+        config.connected.send_replace(false);
         let reason = ended
             .err()
             .map_or_else(|| "it ended the stream".to_owned(), |e| e.to_string());

@@ -49,13 +49,13 @@ pub(super) enum SessionError {
 pub(super) async fn session(
     config: &ZoneConfig,
     encoder: &Arc<Encoder>,
-    url: &str,
     address: &Address,
 ) -> Result<(), SessionError> {
     let channel = connect::connect(address, &config.tls)
         .await
         .map_err(|error| SessionError::Connect(chain(&error)))?;
-    info!(global = url, "connected to the global");
+    info!("connected to the global");
+    config.connected.send_replace(true);
     tokio::select! {
         ended = from_global(config, channel.clone()) => ended?,
         ended = to_global(config, encoder, channel.clone()) => ended?,
@@ -145,7 +145,16 @@ async fn take(
     }
     loop {
         match config.store.commit(received.batch.clone()).await {
-            Ok(_) => return Ok(received.answer),
+            Ok(committed) => {
+                debug!(
+                    watermark = received.batch.watermark.as_ref().map(|mark| mark.revision),
+                    kind = received.answer.type_url,
+                    writes = received.batch.writes.len(),
+                    revision = committed.revision,
+                    "taken over"
+                );
+                return Ok(received.answer);
+            }
             Err(StoreError::Unavailable(reason) | StoreError::Unknown(reason)) => {
                 debug!(reason, "the store is away; trying again");
                 tokio::time::sleep(STORE_RETRY).await;

@@ -81,6 +81,7 @@ pub fn zone(name: &str, globals: &[SocketAddr], store: Arc<dyn Store>) -> Zone {
         instance_id: format!("{name}-process"),
         store: Arc::clone(&store),
         status,
+        connected: watch::Sender::new(false),
         max_message_bytes: 10 * 1024 * 1024,
         keepalive: Keepalive {
             interval: Duration::from_millis(100),

@@ -4,9 +4,12 @@
 //!   REST 5681 ─▶ store (Postgres or SQLite) ─▶ index ─▶ KDS 5685 ─▶ zones
 //!                                                ▲          │
 //!                              insights, Dataplanes of zones┘   status ─▶ GET /_status
+//!   signals 5680 ◀── store, requests, status, propagation
 //! ```
 
 mod config;
+mod metrics;
+mod propagation;
 mod status;
 
 use std::sync::Arc;
@@ -21,9 +24,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub(crate) use config::Args;
+use metrics::ZoneMetrics;
+use propagation::Propagation;
 
 use crate::{
     server::{listen, storage, tasks::Tasks, tls},
+    signals::{self, Diagnostics, Readiness, Signals},
     version,
 };
 
@@ -36,6 +42,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let data_dir = args.data_dir();
     let api_listener = listen::bind(args.api_bind, "the REST API (--api-bind)")?;
     let kds_listener = listen::bind(args.kds_bind, "KDS (--kds-bind)")?;
+    let mut tasks = Tasks::new(cancel.clone());
+    let diagnostics = Diagnostics::serve(args.diagnostics.bind()?, &mut tasks, &cancel)?;
     let certificate = tls::server_certificate(&data_dir, &args.kds_tls, &args.kds_names)?;
 
     let keys = args.secret_keys.load(&data_dir)?;
@@ -47,8 +55,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         GlobalConfig::new(instance.id.clone(), Arc::clone(&store)),
         cancel.clone(),
     );
+    let mut registry = signals::registry();
+    signals::observe_store(&mut registry, &*store);
     let (status_sender, status) = watch::channel(Arc::default());
-    let mut tasks = Tasks::new(cancel.clone());
     let follow = status::follow(
         instance.id.clone(),
         Arc::clone(store.index()),
@@ -60,6 +69,19 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         follow.await;
         Ok(())
     });
+    let propagation = Propagation::new(&mut registry).follow(
+        Arc::clone(store.index()),
+        kds.zones(),
+        cancel.clone(),
+    );
+    tasks.spawn("propagation", async move {
+        propagation.await;
+        Ok(())
+    });
+    registry.register_collector(Box::new(ZoneMetrics {
+        status: status.clone(),
+        kds: kds.clone(),
+    }));
     let router = api::router(api::Api {
         role: api::Role::Global,
         instance: instance.for_api(store.index()),
@@ -67,13 +89,19 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         localhost_is_admin: args.localhost_is_admin,
         ..api::Api::new(Arc::clone(&store))
     });
+    let router = signals::count_requests(&mut registry, router);
     info!(
         api = %api_listener.local_addr()?,
         kds = %kds_listener.local_addr()?,
+        diagnostics = diagnostics.address().map(tracing::field::display),
         data = %data_dir.display(),
         revision = store.index().snapshot().revision(),
         "global is ready"
     );
+    diagnostics.tell(Signals {
+        registry,
+        readiness: Readiness::Store(store),
+    });
     tasks.spawn(
         "REST API",
         listen::serve(api_listener, router, None, cancel.clone()),

@@ -6,6 +6,7 @@ use portolan_gateway::{Compiled, ZoneView};
 use portolan_model::{Kind, ResourceKey, Revision, kinds};
 use portolan_store::{Change, Index, Snapshot as Stored};
 use portolan_xds::Snapshot;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::{
     sync::watch,
     task::block_in_place,
@@ -38,6 +39,7 @@ pub(crate) async fn run(
     zone: &str,
     index: Arc<Index>,
     sessions: Arc<Sessions>,
+    time: Histogram,
     cancel: CancellationToken,
 ) {
     let mut stored = index.subscribe();
@@ -46,11 +48,13 @@ pub(crate) async fn run(
     loop {
         let snapshot = stored.borrow_and_update().clone();
         members.mark_unchanged();
+        let start = Instant::now();
         let published = block_in_place(|| {
             compiler.follow(&snapshot);
             compiler.publish(&snapshot)
         });
         if published {
+            time.observe(start.elapsed().as_secs_f64());
             tokio::select! {
                 () = breathe(&compiler, &mut stored, watermark(&snapshot)) => {}
                 _ = members.changed() => continue,
@@ -159,7 +163,7 @@ impl Compiler {
                 Arc::new(self.conversions.snapshot(compiled, watermark))
             });
             published |= same.is_none();
-            debug!(%dataplane, watermark, changed = same.is_none(), "configuration published");
+            debug!(watermark, %dataplane, changed = same.is_none(), "configuration published");
             self.sessions
                 .publish(&dataplane, compiled.as_deref(), Arc::clone(snapshot));
             let snapshot = Arc::clone(snapshot);

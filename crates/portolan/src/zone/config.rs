@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args as ClapArgs;
 
-use crate::server::{secret_keys::SecretKeyFiles, storage, tls::TlsFiles};
+use crate::{
+    server::{secret_keys::SecretKeyFiles, storage, tls::TlsFiles},
+    signals::BindAddress,
+};
 
 /// Runs a zone control plane: a durable copy of what the global says, and xDS for the zone's gateways.
 #[derive(ClapArgs, Debug)]
@@ -80,6 +83,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) secret_keys: SecretKeyFiles,
+
+    #[command(flatten)]
+    pub(crate) diagnostics: BindAddress,
 
     /// Whether requests from this machine may read and write secrets
     #[arg(

@@ -4,6 +4,7 @@
 //!   global ◀─ KDS ─▶ store (SQLite) ─▶ index ─▶ compiler ─▶ sessions ─▶ ADS 5678 ─▶ Envoys
 //!     ▲                  ▲                                     │
 //!     └── report ◀───────┴── insights, Dataplanes ◀────────────┘  what they acknowledge
+//!   signals 5680 ◀── store, requests, compiler, sessions
 //! ```
 
 mod bootstrap;
@@ -11,6 +12,7 @@ mod compiler;
 mod config;
 mod conversion;
 mod insights;
+mod metrics;
 mod proxies;
 mod registration;
 mod report;
@@ -28,17 +30,20 @@ use portolan_kds::zone as kds;
 use portolan_proto::status::ZoneStatus;
 use portolan_store::Store;
 use portolan_xds::AdsServer;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub(crate) use config::Args;
+use metrics::ZoneMetrics;
 use proxies::ZoneProxies;
 use registration::Registrar;
 use sessions::Sessions;
 
 use crate::{
     server::{listen, storage, tasks::Tasks, tls},
+    signals::{self, Diagnostics, Readiness, Signals},
     version,
 };
 
@@ -51,6 +56,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let data_dir = args.data_dir();
     let api_listener = listen::bind(args.api_bind, "the REST API (--api-bind)")?;
     let dp_listener = listen::bind(args.dp_bind, "data planes (--dp-bind)")?;
+    let mut tasks = Tasks::new(cancel.clone());
+    let diagnostics = Diagnostics::serve(args.diagnostics.bind()?, &mut tasks, &cancel)?;
     let certificate = tls::server_certificate(&data_dir, &args.dp_tls, &args.dp_names)?;
     let signing_key = Arc::new(SigningKey::load_or_create(
         &data_dir.join("dataplane-token.key"),
@@ -61,9 +68,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let instance = version::Instance::new();
     let sessions = Sessions::new();
     let (status_sender, status) = watch::channel(ZoneStatus::default());
-    let mut tasks = Tasks::new(cancel.clone());
+    let mut registry = signals::registry();
+    signals::observe_store(&mut registry, &*store);
 
-    spawn_compiler(&mut tasks, &args, &store, &sessions, &cancel);
+    let compile_time = metrics::compile_time(&mut registry);
+    spawn_compiler(&mut tasks, &args, &store, &sessions, compile_time, &cancel);
     spawn_reports(
         &mut tasks,
         &args,
@@ -73,7 +82,17 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         status_sender,
         &cancel,
     );
-    spawn_sync(&mut tasks, &args, &store, &instance.id, status, &cancel)?;
+    let connected = watch::Sender::new(false);
+    registry.register_collector(Box::new(ZoneMetrics {
+        index: Arc::clone(store.index()),
+        connected: connected.subscribe(),
+        sessions: Arc::clone(&sessions),
+    }));
+    let config = sync_config(&args, &store, &instance.id, status, connected)?;
+    let stop = cancel.clone();
+    tasks.spawn("sync with the global", async move {
+        Ok(kds::run(config, stop).await?)
+    });
     let registrar = Registrar::new(
         &args.name,
         &instance.id,
@@ -101,13 +120,19 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         localhost_is_admin: args.localhost_is_admin,
         ..api::Api::new(Arc::clone(&store))
     });
+    let api = signals::count_requests(&mut registry, api);
     info!(
         zone = args.name,
         api = %api_listener.local_addr()?,
         dp = %dp_listener.local_addr()?,
+        diagnostics = diagnostics.address().map(tracing::field::display),
         data = %data_dir.display(),
         "zone is ready"
     );
+    diagnostics.tell(Signals {
+        registry,
+        readiness: Readiness::Alone,
+    });
     tasks.spawn(
         "REST API",
         listen::serve(api_listener, api, None, cancel.clone()),
@@ -124,12 +149,13 @@ fn spawn_compiler(
     args: &Args,
     store: &Arc<dyn Store>,
     sessions: &Arc<Sessions>,
+    time: Histogram,
     cancel: &CancellationToken,
 ) {
     let (zone, index) = (args.name.clone(), Arc::clone(store.index()));
     let (sessions, cancel) = (Arc::clone(sessions), cancel.clone());
     tasks.spawn("compiler", async move {
-        compiler::run(&zone, index, sessions, cancel).await;
+        compiler::run(&zone, index, sessions, time, cancel).await;
         Ok(())
     });
 }
@@ -166,14 +192,13 @@ fn spawn_reports(
     });
 }
 
-fn spawn_sync(
-    tasks: &mut Tasks,
+fn sync_config(
     args: &Args,
     store: &Arc<dyn Store>,
     instance_id: &str,
     status: watch::Receiver<ZoneStatus>,
-    cancel: &CancellationToken,
-) -> anyhow::Result<()> {
+    connected: watch::Sender<bool>,
+) -> anyhow::Result<kds::ZoneConfig> {
     let trust = match (&args.global_ca, args.global_insecure) {
         (_, true) => Trust::Insecure,
         (Some(path), _) => {
@@ -183,19 +208,15 @@ fn spawn_sync(
         }
         (None, _) => Trust::System,
     };
-    let config = kds::ZoneConfig {
+    Ok(kds::ZoneConfig {
         zone: args.name.clone(),
         globals: args.global.clone(),
         tls: Arc::new(client_config(&trust, &["h2"])?),
         instance_id: instance_id.to_owned(),
         store: Arc::clone(store),
         status,
+        connected,
         max_message_bytes: MAX_MESSAGE_BYTES,
         keepalive: kds::Keepalive::default(),
-    };
-    let cancel = cancel.clone();
-    tasks.spawn("sync with the global", async move {
-        Ok(kds::run(config, cancel).await?)
-    });
-    Ok(())
+    })
 }

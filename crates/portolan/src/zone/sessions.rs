@@ -44,6 +44,15 @@ pub(crate) struct SessionState {
     pub(crate) dirty: bool,
 }
 
+impl Counts {
+    /// Counts these too.
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.sent += more.sent;
+        self.acknowledged += more.acknowledged;
+        self.refused += more.refused;
+    }
+}
+
 impl SessionState {
     /// The counters of a type.
     pub(crate) fn counts_of(&mut self, type_url: &str) -> &mut Counts {
@@ -59,6 +68,8 @@ struct Session {
 /// All open streams of this zone. Every change of the table or of a state moves [`Sessions::changes`].
 pub(crate) struct Sessions {
     table: Mutex<HashMap<ResourceKey, Session>>,
+    /// Of streams that are closed, by type URL. Locked only while the table is.
+    past: Mutex<HashMap<String, Counts>>,
     changes: watch::Sender<u64>,
     members: watch::Sender<u64>,
 }
@@ -68,6 +79,7 @@ impl Sessions {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             table: Mutex::default(),
+            past: Mutex::default(),
             changes: watch::Sender::new(0),
             members: watch::Sender::new(0),
         })
@@ -94,7 +106,8 @@ impl Sessions {
             counts: HashMap::new(),
             dirty: true,
         };
-        table.insert(dataplane.clone(), Session { state, snapshots });
+        let replaced = table.insert(dataplane.clone(), Session { state, snapshots });
+        self.keep_counts(replaced.as_ref());
         self.members.send_replace(id);
         drop(table);
         self.moved();
@@ -112,6 +125,7 @@ impl Sessions {
         } else {
             None
         };
+        self.keep_counts(closed.as_ref());
         drop(table);
         self.moved();
         closed.map(|session| session.state)
@@ -173,6 +187,22 @@ impl Sessions {
             .collect()
     }
 
+    /// The responses of all streams since the process started, by type URL.
+    pub(crate) fn responses(&self) -> HashMap<String, Counts> {
+        let table = self.table.lock();
+        let mut all = self.past.lock().clone();
+        for session in table.values() {
+            add(&mut all, &session.state.counts);
+        }
+        all
+    }
+
+    fn keep_counts(&self, gone: Option<&Session>) {
+        if let Some(session) = gone {
+            add(&mut self.past.lock(), &session.state.counts);
+        }
+    }
+
     /// Waits until some proxy has acknowledged everything up to a revision.
     pub(crate) async fn served_somewhere(&self, revision: Revision) {
         let mut changes = self.changes();
@@ -213,6 +243,12 @@ impl Sessions {
     }
 }
 
+fn add(sum: &mut HashMap<String, Counts>, counts: &HashMap<String, Counts>) {
+    for (type_url, more) in counts {
+        sum.entry(type_url.clone()).or_default().add(more);
+    }
+}
+
 fn instance(key: &ResourceKey, state: &SessionState) -> InstanceStatus {
     let refused = state.refused.as_ref();
     InstanceStatus {
@@ -239,6 +275,23 @@ mod tests {
     use portolan_model::kinds;
 
     use super::*;
+
+    #[test]
+    fn responses_are_counted_on_over_streams() {
+        let sessions = Sessions::new();
+        let key = ResourceKey::in_mesh(kinds::DATAPLANE, "default", "edge");
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            let (id, _) = sessions.open(&key, Version::default());
+            sessions.update(&key, id, |state| state.counts_of("type").sent += 1);
+            ids.push(id);
+        }
+        assert_eq!(sessions.responses()["type"].sent, 3);
+        for id in ids {
+            sessions.close(&key, id);
+        }
+        assert_eq!(sessions.responses()["type"].sent, 3);
+    }
 
     #[test]
     fn streams_that_open_at_once_have_ids_of_their_own() {

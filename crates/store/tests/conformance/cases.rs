@@ -3,6 +3,7 @@
 use portolan_model::{ResourceKey, kinds};
 use portolan_store::{Batch, Change, Expect, Outcome, Requirement, StoreError, Watermark, Write};
 
+pub use crate::observers::an_observer_hears_of_transactions_that_change_something;
 use crate::support::{KIND, Subject, commit, content, delete, key, labels, put, put_if};
 
 fn entry(name: &str, value: &str, version: u64) -> (String, String, u64) {

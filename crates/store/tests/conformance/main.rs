@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 mod cases;
+mod observers;
 mod replicas;
 mod secrets;
 mod support;
@@ -28,4 +29,5 @@ suite! {
     the_feed_gives_every_key_its_last_change_in_order,
     a_watermark_goes_with_its_batch,
     everything_is_there_after_a_restart,
+    an_observer_hears_of_transactions_that_change_something,
 }
