@@ -13,7 +13,7 @@ help:
 .PHONY: demo
 demo:
 	@scripts/setup $(if $(filter postgres,$(STORE)),test,build)
-	@cargo build --release --quiet --bin portolan
+	@cargo build --release --bin portolan
 	@target/release/portolan demo --store $(or $(STORE),sqlite) $(if $(ONCE),--once)
 
 ## test: unit tests and whole-system tests, with a real Envoy, a real Postgres and a real nginx
@@ -35,14 +35,14 @@ lint:
 .PHONY: bench
 bench:
 	@scripts/setup
-	@cargo build --release --quiet --workspace
+	@cargo build --release --workspace
 	@ENVOY_BIN=$$(target/release/portolan dp install-envoy) target/release/portolan-bench gateway
 
 ## bench-scale: a hundred zones on one global, and a thousand gateway instances in one zone; prints tables
 .PHONY: bench-scale
 bench-scale:
 	@scripts/setup
-	@cargo build --release --quiet --workspace
+	@cargo build --release --workspace
 	@target/release/portolan-bench zones
 	@target/release/portolan-bench instances
 
