@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
-    client::danger::ServerCertVerifier,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
 use crate::Secret;
+use verifier::{Believed, Verifier};
 
 /// Why there is no TLS configuration.
 #[derive(Debug, thiserror::Error)]
@@ -77,21 +77,23 @@ pub fn client_config(trust: &Trust, protocols: &[&str]) -> Result<ClientConfig, 
     let provider = provider();
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?;
-    let believes = |verifier: Arc<dyn ServerCertVerifier>| {
-        let dangerous = builder.clone().dangerous();
-        dangerous.with_custom_certificate_verifier(verifier)
+    let believed = match trust {
+        Trust::Authority(pem) => Some(given(pem, provider.clone())?),
+        Trust::System => None,
+        Trust::Insecure => Some(Believed::Anybody),
     };
-    let builder = match trust {
-        Trust::Authority(pem) => believes(Arc::new(given(pem, provider)?)),
-        Trust::System => builder.with_root_certificates(system_roots()?),
-        Trust::Insecure => believes(Arc::new(verifier::Anybody(provider))),
+    let builder = match believed {
+        Some(believed) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Verifier { believed, provider })),
+        None => builder.with_root_certificates(system_roots()?),
     };
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = alpn(protocols);
     Ok(config)
 }
 
-fn given(pem: &str, provider: Arc<CryptoProvider>) -> Result<verifier::Given, TlsError> {
+fn given(pem: &str, provider: Arc<CryptoProvider>) -> Result<Believed, TlsError> {
     const SOURCE: &str = "the CA's certificate";
     let certificates = certificates(pem, SOURCE)?;
     let mut roots = RootCertStore::empty();
@@ -100,7 +102,7 @@ fn given(pem: &str, provider: Arc<CryptoProvider>) -> Result<verifier::Given, Tl
             .add(certificate.clone())
             .map_err(|_| TlsError::Certificate(SOURCE))?;
     }
-    Ok(verifier::Given::new(certificates, roots, provider)?)
+    Ok(Believed::given(certificates, roots, provider)?)
 }
 
 fn system_roots() -> Result<RootCertStore, TlsError> {

@@ -15,32 +15,44 @@ use rustls::{
 };
 use x509_parser::{prelude::FromDer, time::ASN1Time};
 
-/// Believes what an authority has issued, and also a server that shows one of the given certificates itself:
-/// a Kuma global makes one certificate for itself and gives it out as the authority's, which the usual
-/// verification refuses.
+/// Whose certificates are believed. Whoever shows one, the signatures of the handshake are checked.
 #[derive(Debug)]
-pub(super) struct Given {
-    certificates: Vec<CertificateDer<'static>>,
-    issued: Arc<WebPkiServerVerifier>,
+pub(super) enum Believed {
+    /// What an authority has issued, and also a server that shows one of the given certificates itself: a
+    /// Kuma global makes one certificate for itself and gives it out as the authority's, which the usual
+    /// verification refuses.
+    Given {
+        certificates: Vec<CertificateDer<'static>>,
+        issued: Arc<WebPkiServerVerifier>,
+    },
+    /// Everybody's.
+    Anybody,
 }
 
-impl Given {
+impl Believed {
     /// # Errors
     /// When the roots are not usable.
-    pub(super) fn new(
+    pub(super) fn given(
         certificates: Vec<CertificateDer<'static>>,
         roots: RootCertStore,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, Error> {
         let issued = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        Ok(Self {
+        Ok(Self::Given {
             certificates,
             issued: issued.map_err(|error| Error::General(error.to_string()))?,
         })
     }
 }
 
-impl ServerCertVerifier for Given {
+/// Verifies servers.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    pub(super) believed: Believed,
+    pub(super) provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         shown: &CertificateDer<'_>,
@@ -49,14 +61,17 @@ impl ServerCertVerifier for Given {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if !self.certificates.iter().any(|given| given == shown) {
-            return self
-                .issued
-                .verify_server_cert(shown, intermediates, name, ocsp_response, now);
+        match &self.believed {
+            Believed::Anybody => Ok(ServerCertVerified::assertion()),
+            Believed::Given { certificates, .. } if certificates.iter().any(|it| it == shown) => {
+                verify_dates(shown, now)?;
+                verify_server_name(&ParsedCertificate::try_from(shown)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            Believed::Given { issued, .. } => {
+                issued.verify_server_cert(shown, intermediates, name, ocsp_response, now)
+            }
         }
-        verify_dates(shown, now)?;
-        verify_server_name(&ParsedCertificate::try_from(shown)?, name)?;
-        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -65,8 +80,8 @@ impl ServerCertVerifier for Given {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.issued
-            .verify_tls12_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -75,12 +90,14 @@ impl ServerCertVerifier for Given {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.issued
-            .verify_tls13_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.issued.supported_verify_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -98,45 +115,4 @@ fn verify_dates(shown: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> 
         return Err(CertificateError::Expired.into());
     }
     Ok(())
-}
-
-/// Accepts each certificate; signatures of the handshake are still checked.
-#[derive(Debug)]
-pub(super) struct Anybody(pub(super) Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
