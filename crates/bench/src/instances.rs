@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 use portolan_proto::{
     discovery::{
-        DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node,
+        DeltaDiscoveryRequest, Node,
         aggregated_discovery_service_client::AggregatedDiscoveryServiceClient,
     },
     well_known::{Struct, Value, value::Kind},
@@ -22,6 +22,7 @@ use tonic::{
 
 use crate::{
     client::Connection,
+    discovery::acknowledgement,
     figures::{Table, Times, milliseconds, progress},
     process::usage,
     routes::{self, SERVICES},
@@ -244,14 +245,6 @@ fn subscription(type_url: &str, names: Vec<String>) -> DeltaDiscoveryRequest {
     DeltaDiscoveryRequest {
         type_url: type_url.to_owned(),
         resource_names_subscribe: names,
-        ..DeltaDiscoveryRequest::default()
-    }
-}
-
-fn acknowledgement(response: &DeltaDiscoveryResponse) -> DeltaDiscoveryRequest {
-    DeltaDiscoveryRequest {
-        type_url: response.type_url.clone(),
-        response_nonce: response.nonce.clone(),
         ..DeltaDiscoveryRequest::default()
     }
 }

@@ -5,6 +5,7 @@
 //! `make bench-scale` call them.
 
 mod client;
+mod discovery;
 mod envoy_share;
 mod figures;
 mod gateway;

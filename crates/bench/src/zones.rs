@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Args as ClapArgs;
 use portolan_proto::{
-    discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node},
+    discovery::{DeltaDiscoveryRequest, Node},
     mesh::kds_sync_service_client::KdsSyncServiceClient,
     well_known::{ListValue, Struct, Value, value::Kind},
 };
@@ -20,6 +20,7 @@ use tonic::{
 
 use crate::{
     client::Connection,
+    discovery::acknowledgement,
     figures::{Table, Times, milliseconds, progress},
     process::usage,
     routes::{self, SERVICES},
@@ -278,14 +279,6 @@ fn subscription(zone: &str, kind: &str) -> DeltaDiscoveryRequest {
         }),
         type_url: kind.to_owned(),
         resource_names_subscribe: vec!["*".to_owned()],
-        ..DeltaDiscoveryRequest::default()
-    }
-}
-
-fn acknowledgement(response: &DeltaDiscoveryResponse) -> DeltaDiscoveryRequest {
-    DeltaDiscoveryRequest {
-        type_url: response.type_url.clone(),
-        response_nonce: response.nonce.clone(),
         ..DeltaDiscoveryRequest::default()
     }
 }

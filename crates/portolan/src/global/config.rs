@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args as ClapArgs;
 
 use crate::{
-    server::{secret_keys::SecretKeyFiles, storage, tls::TlsFiles},
+    server::{administrators::Administrators, secret_keys::SecretKeyFiles, storage, tls::TlsFiles},
     signals::BindAddress,
 };
 
@@ -65,15 +65,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) diagnostics: BindAddress,
 
-    /// Whether requests from this machine may read and write secrets
-    #[arg(
-        long,
-        env = "PORTOLAN_LOCALHOST_IS_ADMIN",
-        default_value_t = true,
-        action = clap::ArgAction::Set,
-        value_name = "BOOL"
-    )]
-    pub(crate) localhost_is_admin: bool,
+    #[command(flatten)]
+    pub(crate) administrators: Administrators,
 }
 
 impl Args {

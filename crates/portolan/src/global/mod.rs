@@ -86,7 +86,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         role: api::Role::Global,
         instance: instance.for_api(store.index()),
         status,
-        localhost_is_admin: args.localhost_is_admin,
+        localhost_is_admin: args.administrators.localhost_is_admin,
         ..api::Api::new(Arc::clone(&store))
     });
     let router = signals::count_requests(&mut registry, router);

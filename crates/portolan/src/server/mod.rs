@@ -1,5 +1,6 @@
 //! What every long-running command shares: listeners, logs, and the supervision of tasks.
 
+pub(crate) mod administrators;
 pub(crate) mod duration;
 pub(crate) mod listen;
 pub(crate) mod logging;

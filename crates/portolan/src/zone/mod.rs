@@ -117,7 +117,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         },
         instance: instance.for_api(store.index()),
         tokens: Some(signing_key),
-        localhost_is_admin: args.localhost_is_admin,
+        localhost_is_admin: args.administrators.localhost_is_admin,
         ..api::Api::new(Arc::clone(&store))
     });
     let api = signals::count_requests(&mut registry, api);

@@ -172,7 +172,7 @@ conf:
                    add: [{name: x-add, value: '%PROTOCOL%'}], remove: [x-gone]}}";
     let yaml = yaml
         + &forwarding("PREFIX", "/p", "{rewrite: {replacePrefixMatch: /new/}}")
-        + &forwarding("PREFIX", "/root", "{rewrite: {replacePrefixMatch: /}}")
+        + &forwarding("PREFIX", "/base", "{rewrite: {replacePrefixMatch: /}}")
         + &forwarding("PREFIX", "/do.t", "{rewrite: {replacePrefixMatch: ''}}")
         + &forwarding("EXACT", "/exact", "{rewrite: {replacePrefixMatch: /new}}")
         + &forwarding("PREFIX", "/full", "{rewrite: {replaceFull: '/whole\\1'}}")
@@ -195,9 +195,9 @@ conf:
         ("/p/", "/new/"),
         ("/p/x?y=1", "/new/x?y=1"),
         ("/px", "/all/px"),
-        ("/root", "/"),
-        ("/root/", "/"),
-        ("/root/x/?y", "/x/?y"),
+        ("/base", "/"),
+        ("/base/", "/"),
+        ("/base/x/?y", "/x/?y"),
         ("/do.t/x", "/x"),
         ("/doXt/x", "/all/doXt/x"),
         ("/exact?y", "/new?y"),
