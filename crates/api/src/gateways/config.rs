@@ -41,7 +41,6 @@ pub(crate) async fn config(State(api): State<Shared>, call: Call) -> Result<Resp
 }
 
 fn shown(chart: &Chart, snapshot: &Snapshot, dataplane: &ResourceKey, zone: &str) -> Option<Value> {
-    let fleet = chart.fleet_of(&dataplane.name)?;
     let mut view = ZoneView::new(zone);
     for kind in INPUTS {
         let resources = snapshot.list(kind, Some(&dataplane.mesh));
@@ -62,14 +61,17 @@ fn shown(chart: &Chart, snapshot: &Snapshot, dataplane: &ResourceKey, zone: &str
         })
         .collect();
     let faults: Vec<_> = compiled.faults.iter().map(ToString::to_string).collect();
-    let plan: Vec<_> = chart.passages(fleet).iter().map(chain).collect();
-    Some(json!({
-        "gateway": compiled.gateway.as_deref(),
-        "tags": fleet.tags,
-        "plan": plan,
-        "leftOut": faults,
-        "resources": resources,
-    }))
+    let mut shown = json!({ "type": if compiled.is_delegated { "DELEGATED" } else { "BUILTIN" } });
+    // The listeners of a delegated gateway are its own.
+    if let Some(fleet) = chart.fleet_of(&dataplane.name) {
+        let plan: Vec<_> = chart.passages(fleet).iter().map(chain).collect();
+        shown["gateway"] = compiled.gateway.as_deref().into();
+        shown["tags"] = json!(fleet.tags);
+        shown["plan"] = plan.into();
+    }
+    shown["leftOut"] = faults.into();
+    shown["resources"] = resources.into();
+    Some(shown)
 }
 
 /// A chain of a port; certificates by name alone.

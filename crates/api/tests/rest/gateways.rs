@@ -319,6 +319,25 @@ async fn a_zone_shows_what_an_instance_is_configured_with() {
 }
 
 #[tokio::test]
+async fn a_zone_shows_what_a_delegated_gateway_is_configured_with() {
+    let served = edge(zone("east")).await;
+    let networking = json!({
+        "address": "10.0.0.9",
+        "gateway": { "tags": { "kuma.io/service": "nginx" } },
+        "outbound": [{ "port": 10001, "tags": { "kuma.io/service": "api" } }],
+    });
+    served.seed(&dataplane("nginx-1", "east", networking)).await;
+    let config = served
+        .get("/meshes/default/dataplanes/nginx-1/_config")
+        .await
+        .json();
+    assert_eq!(config["type"], "DELEGATED");
+    assert!(config.get("plan").is_none(), "{config}");
+    let listeners = &config["resources"]["type.googleapis.com/envoy.config.listener.v3.Listener"];
+    assert_eq!(listeners[0]["name"], "outbound:127.0.0.1:10001");
+}
+
+#[tokio::test]
 async fn certificates_are_told_by_name_and_never_shown() {
     let served = edge(zone("east")).await;
     let mut secret = json!({ "type": "Secret", "mesh": "default", "name": "a" });

@@ -125,7 +125,7 @@ impl Chart {
             self.remove_route(name);
             if let Some(route) = HttpRoute::read(resource, &mut self.shared) {
                 self.spots.insert(&route);
-                self.routes.insert(route);
+                self.routes.insert(name.clone(), Arc::new(route));
             } else if let Some(route) = TcpRoute::read(resource, &mut self.shared) {
                 self.tcp_routes.insert(name.clone(), Arc::new(route));
             }

@@ -65,17 +65,11 @@ impl Passage {
 impl Chart {
     /// What the Envoys of a fleet do: each chain of each port, with the routes that they get.
     pub fn passages(&self, fleet: &Fleet) -> Vec<Passage> {
-        let http = self.routes.names();
-        let tcp = self.tcp_routes.keys().cloned().collect();
         let passage = |port: &Arc<Port>, chain: &Arc<Chain>| {
             let way = if port.protocol.carries_http() {
-                let mut table = RouteTable::new(chain.clone());
-                table.update(&self.routes, &http);
-                Way::Http(table)
+                Way::Http(RouteTable::new(chain.clone(), &self.routes))
             } else {
-                let mut table = TcpTable::new(chain.clone());
-                table.update(&self.tcp_routes, &tcp);
-                Way::Tcp(table)
+                Way::Tcp(TcpTable::new(chain.clone(), &self.tcp_routes))
             };
             Passage {
                 port: port.clone(),

@@ -2,13 +2,13 @@
 
 use envoy_types::pb::envoy::{
     config::route::v3::{
-        HeaderMatcher, QueryParameterMatcher, RouteMatch as EnvoyMatch,
-        header_matcher::HeaderMatchSpecifier,
-        query_parameter_matcher::QueryParameterMatchSpecifier, route_match::PathSpecifier,
+        HeaderMatcher, QueryParameterMatcher, header_matcher::HeaderMatchSpecifier,
+        query_parameter_matcher::QueryParameterMatchSpecifier,
     },
     r#type::matcher::v3::{RegexMatcher, StringMatcher, string_matcher::MatchPattern},
 };
 
+use super::writer::Writer;
 use crate::plan::matching::{
     HeaderCondition, HeaderMatch, PathMatch, QueryMatch, RouteMatch, TextMatch,
 };
@@ -16,31 +16,44 @@ use crate::plan::matching::{
 /// Header name by which Envoy gives the method.
 const METHOD: &str = ":method";
 
-pub(super) fn route_match(matching: &RouteMatch) -> EnvoyMatch {
-    let method = matching.method.map(|method| HeaderMatcher {
-        name: METHOD.to_owned(),
-        header_match_specifier: Some(HeaderMatchSpecifier::StringMatch(string(
-            MatchPattern::Exact(method.to_owned()),
-        ))),
-        ..HeaderMatcher::default()
-    });
-    EnvoyMatch {
-        path_specifier: Some(path(&matching.path)),
-        headers: method
-            .into_iter()
-            .chain(matching.headers.iter().map(header))
-            .collect(),
-        query_parameters: matching.query.iter().map(query).collect(),
-        ..EnvoyMatch::default()
+/// `RouteMatch.prefix`
+const PREFIX: u32 = 1;
+/// `RouteMatch.path`
+const PATH: u32 = 2;
+/// `RouteMatch.headers`
+const HEADERS: u32 = 6;
+/// `RouteMatch.query_parameters`
+const QUERY_PARAMETERS: u32 = 7;
+/// `RouteMatch.safe_regex`
+const SAFE_REGEX: u32 = 10;
+/// `RouteMatch.path_separated_prefix`
+const PATH_SEPARATED_PREFIX: u32 = 14;
+
+/// Writes the fields of a `RouteMatch`.
+pub(super) fn route_match(matching: &RouteMatch, out: &mut Writer) {
+    match &matching.path {
+        PathMatch::Exact(path) => out.text(PATH, path),
+        PathMatch::Prefix(path) if **path == *"/" => out.text(PREFIX, path),
+        PathMatch::Prefix(path) => out.text(PATH_SEPARATED_PREFIX, path),
+        PathMatch::Regex(pattern) => out.message(SAFE_REGEX, &regex(pattern)),
+    }
+    if let Some(method) = matching.method {
+        out.message(HEADERS, &self::method(method));
+    }
+    for condition in &matching.headers {
+        out.message(HEADERS, &header(condition));
+    }
+    for condition in &matching.query {
+        out.message(QUERY_PARAMETERS, &query(condition));
     }
 }
 
-fn path(path: &PathMatch) -> PathSpecifier {
-    match path {
-        PathMatch::Exact(path) => PathSpecifier::Path(path.to_string()),
-        PathMatch::Prefix(path) if **path == *"/" => PathSpecifier::Prefix(path.to_string()),
-        PathMatch::Prefix(path) => PathSpecifier::PathSeparatedPrefix(path.to_string()),
-        PathMatch::Regex(pattern) => PathSpecifier::SafeRegex(regex(pattern)),
+fn method(method: &str) -> HeaderMatcher {
+    let exact = MatchPattern::Exact(method.to_owned());
+    HeaderMatcher {
+        name: METHOD.to_owned(),
+        header_match_specifier: Some(HeaderMatchSpecifier::StringMatch(string(exact))),
+        ..HeaderMatcher::default()
     }
 }
 

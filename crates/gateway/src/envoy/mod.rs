@@ -14,6 +14,7 @@ mod table;
 mod tcp_proxy;
 mod tls;
 mod wire;
+mod writer;
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -2,114 +2,128 @@
 
 use std::sync::Arc;
 
-use envoy_types::pb::envoy::{
-    config::{
-        core::v3::{
-            HeaderValue, HeaderValueOption, RuntimeFractionalPercent,
-            header_value_option::HeaderAppendAction,
-        },
-        route::v3::{
-            RedirectAction, Route as EnvoyRoute, RouteAction, WeightedCluster,
-            redirect_action::{PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier},
-            route,
-            route_action::{
-                ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier,
-                RequestMirrorPolicy,
+use envoy_types::pb::{
+    envoy::{
+        config::{
+            core::v3::{
+                HeaderValue, HeaderValueOption, RuntimeFractionalPercent,
+                header_value_option::HeaderAppendAction,
             },
-            weighted_cluster::ClusterWeight,
+            route::v3::{
+                RedirectAction, WeightedCluster,
+                redirect_action::{
+                    PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier,
+                },
+                route_action::{ClusterNotFoundResponseCode, RequestMirrorPolicy},
+                weighted_cluster::ClusterWeight,
+            },
+        },
+        r#type::{
+            matcher::v3::RegexMatchAndSubstitute,
+            v3::{FractionalPercent, fractional_percent::DenominatorType},
         },
     },
-    r#type::{
-        matcher::v3::RegexMatchAndSubstitute,
-        v3::{FractionalPercent, fractional_percent::DenominatorType},
-    },
+    google::protobuf::BoolValue,
 };
-use prost::Message;
 
-use super::{boolean, matching, number};
+use super::{matching, number, writer::Writer};
 use crate::plan::{
     action::{
-        Action, Forward, HeaderEdits, HostRewrite, Mirror, PathRewrite, Redirect, RedirectStatus,
+        Action, Backend, Forward, HeaderEdits, HostRewrite, Mirror, PathRewrite, Redirect,
+        RedirectStatus,
     },
     destination::{Destination, cluster_name},
+    entry::Entry,
     matching::PathMatch,
     port::Listener,
     table::Route,
 };
 
+/// `Route.match`
+const MATCH: u32 = 1;
+/// `Route.route`
+const ROUTE: u32 = 2;
+/// `Route.redirect`
+const REDIRECT: u32 = 3;
+/// `Route.request_headers_to_add` and `request_headers_to_remove`
+const REQUEST_HEADERS: Edits = Edits { add: 9, remove: 12 };
+/// `Route.response_headers_to_add` and `response_headers_to_remove`
+const RESPONSE_HEADERS: Edits = Edits {
+    add: 10,
+    remove: 11,
+};
+
+/// `RouteAction.cluster`
+const CLUSTER: u32 = 1;
+/// `RouteAction.weighted_clusters`
+const WEIGHTED_CLUSTERS: u32 = 3;
+/// `RouteAction.prefix_rewrite`
+const PREFIX_REWRITE: u32 = 5;
+/// `RouteAction.host_rewrite_literal`
+const HOST_REWRITE_LITERAL: u32 = 6;
+/// `RouteAction.auto_host_rewrite`
+const AUTO_HOST_REWRITE: u32 = 7;
+/// `RouteAction.cluster_not_found_response_code`
+const CLUSTER_NOT_FOUND_RESPONSE_CODE: u32 = 20;
+/// `RouteAction.request_mirror_policies`
+const REQUEST_MIRROR_POLICIES: u32 = 30;
+/// `RouteAction.regex_rewrite`
+const REGEX_REWRITE: u32 = 32;
+
 /// The encoded route; made once and kept with it.
 pub(super) fn encoded(route: &Route) -> &[u8] {
-    route
-        .encoded
-        .get_or_init(|| build(route).encode_to_vec().into())
+    route.encoded.get_or_init(|| encode(route))
 }
 
-fn build(route: &Route) -> EnvoyRoute {
-    let entry = &route.entry;
-    let matching = Some(matching::route_match(&entry.matching));
-    match &*entry.action {
-        Action::Redirect(action) => EnvoyRoute {
-            r#match: matching,
-            action: Some(route::Action::Redirect(redirect(
-                action,
-                &entry.matching.path,
-                route.listener.port,
-            ))),
-            ..EnvoyRoute::default()
-        },
-        Action::Forward(action) => EnvoyRoute {
-            r#match: matching,
-            request_headers_to_add: header_options(&action.request_headers),
-            request_headers_to_remove: names(&action.request_headers),
-            response_headers_to_add: header_options(&action.response_headers),
-            response_headers_to_remove: names(&action.response_headers),
-            action: Some(route::Action::Route(forward(
-                action,
-                &entry.matching.path,
-                &route.listener,
-            ))),
-            ..EnvoyRoute::default()
-        },
+fn encode(route: &Route) -> Box<[u8]> {
+    let Entry {
+        matching, action, ..
+    } = &*route.entry;
+    let mut out = Writer::default();
+    out.nested(MATCH, |out| matching::route_match(matching, out));
+    match &**action {
+        Action::Redirect(action) => {
+            let redirect = redirect(action, &matching.path, route.listener.port);
+            out.message(REDIRECT, &redirect);
+        }
+        Action::Forward(action) => {
+            out.nested(ROUTE, |out| {
+                forward(action, &matching.path, &route.listener, out);
+            });
+            header_edits(&action.request_headers, REQUEST_HEADERS, &mut out);
+            header_edits(&action.response_headers, RESPONSE_HEADERS, &mut out);
+        }
+    }
+    out.finish()
+}
+
+/// Writes the fields of a `RouteAction`.
+fn forward(action: &Forward, path: &PathMatch, listener: &Listener, out: &mut Writer) {
+    // Envoy spares the work of weighing where there is nothing to weigh.
+    match &*action.backends {
+        [only] => out.text(CLUSTER, &name(&only.destination, listener)),
+        several => out.message(WEIGHTED_CLUSTERS, &weighted(several, listener)),
+    }
+    // A cluster that is on its way is the gateway's lack, not the backend's: 500 tells them apart.
+    let internal_error = ClusterNotFoundResponseCode::InternalServerError;
+    out.number(CLUSTER_NOT_FOUND_RESPONSE_CODE, internal_error as u64);
+    match action.path.as_ref().map(|to| rewrite(to, path)) {
+        Some(Rewrite::Prefix(prefix)) => out.text(PREFIX_REWRITE, &prefix),
+        Some(Rewrite::Regex(regex)) => out.message(REGEX_REWRITE, &regex),
+        None => {}
+    }
+    match &action.host {
+        Some(HostRewrite::Literal(host)) => out.text(HOST_REWRITE_LITERAL, host),
+        Some(HostRewrite::Backend) => out.message(AUTO_HOST_REWRITE, &BoolValue { value: true }),
+        None => {}
+    }
+    for to in &action.mirrors {
+        out.message(REQUEST_MIRROR_POLICIES, &mirror(to, listener));
     }
 }
 
-fn forward(action: &Forward, path: &PathMatch, listener: &Listener) -> RouteAction {
-    let (prefix_rewrite, regex_rewrite) = match action.path.as_ref().map(|to| rewrite(to, path)) {
-        Some(Rewrite::Prefix(prefix)) => (prefix, None),
-        Some(Rewrite::Regex(regex)) => (String::new(), Some(regex)),
-        None => (String::new(), None),
-    };
-    RouteAction {
-        cluster_specifier: Some(clusters(action, listener)),
-        // A cluster that is on its way is the gateway's lack, not the backend's: 500 tells them apart.
-        cluster_not_found_response_code: ClusterNotFoundResponseCode::InternalServerError.into(),
-        prefix_rewrite,
-        regex_rewrite,
-        host_rewrite_specifier: action.host.as_ref().map(|host| match host {
-            HostRewrite::Literal(host) => {
-                HostRewriteSpecifier::HostRewriteLiteral(host.to_string())
-            }
-            // `boolean` gives the wrapper that the field needs; it is never empty.
-            HostRewrite::Backend => {
-                HostRewriteSpecifier::AutoHostRewrite(boolean(true).unwrap_or_default())
-            }
-        }),
-        request_mirror_policies: action
-            .mirrors
-            .iter()
-            .map(|to| mirror(to, listener))
-            .collect(),
-        ..RouteAction::default()
-    }
-}
-
-/// Envoy spares the work of weighing where there is nothing to weigh.
-fn clusters(action: &Forward, listener: &Listener) -> ClusterSpecifier {
-    if let [only] = &*action.backends {
-        return ClusterSpecifier::Cluster(name(&only.destination, listener));
-    }
-    let mut clusters: Vec<_> = action
-        .backends
+fn weighted(backends: &[Backend], listener: &Listener) -> WeightedCluster {
+    let mut clusters: Vec<_> = backends
         .iter()
         .map(|backend| ClusterWeight {
             name: name(&backend.destination, listener),
@@ -118,14 +132,14 @@ fn clusters(action: &Forward, listener: &Listener) -> ClusterSpecifier {
         })
         .collect();
     clusters.sort_by(|left, right| left.name.cmp(&right.name));
-    ClusterSpecifier::WeightedClusters(WeightedCluster {
+    WeightedCluster {
         clusters,
         ..WeightedCluster::default()
-    })
+    }
 }
 
 fn name(destination: &Arc<Destination>, listener: &Listener) -> String {
-    cluster_name(destination, &listener.tags).to_string()
+    cluster_name(destination, &listener.tags)
 }
 
 fn mirror(mirror: &Mirror, listener: &Listener) -> RequestMirrorPolicy {
@@ -233,28 +247,42 @@ fn quote(text: &str) -> String {
     quoted
 }
 
-fn header_options(edits: &HeaderEdits) -> Vec<HeaderValueOption> {
-    let option =
-        |(name, value): &(Box<str>, Box<str>), action: HeaderAppendAction| HeaderValueOption {
-            header: Some(HeaderValue {
-                key: name.to_string(),
-                value: value.to_string(),
-                ..HeaderValue::default()
-            }),
-            append_action: action.into(),
-            ..HeaderValueOption::default()
-        };
-    let set = edits
-        .set
-        .iter()
-        .map(|edit| option(edit, HeaderAppendAction::OverwriteIfExistsOrAdd));
-    let add = edits
-        .add
-        .iter()
-        .map(|edit| option(edit, HeaderAppendAction::AppendIfExistsOrAdd));
-    set.chain(add).collect()
+/// The fields of a route for one kind of header edits.
+#[derive(Clone, Copy)]
+struct Edits {
+    add: u32,
+    remove: u32,
 }
 
-fn names(edits: &HeaderEdits) -> Vec<String> {
-    edits.remove.iter().map(|name| name.to_string()).collect()
+fn header_edits(edits: &HeaderEdits, fields: Edits, out: &mut Writer) {
+    for edit in &edits.set {
+        out.message(
+            fields.add,
+            &header_option(edit, HeaderAppendAction::OverwriteIfExistsOrAdd),
+        );
+    }
+    for edit in &edits.add {
+        out.message(
+            fields.add,
+            &header_option(edit, HeaderAppendAction::AppendIfExistsOrAdd),
+        );
+    }
+    for name in &edits.remove {
+        out.text(fields.remove, name);
+    }
+}
+
+fn header_option(
+    (name, value): &(Box<str>, Box<str>),
+    action: HeaderAppendAction,
+) -> HeaderValueOption {
+    HeaderValueOption {
+        header: Some(HeaderValue {
+            key: name.to_string(),
+            value: value.to_string(),
+            ..HeaderValue::default()
+        }),
+        append_action: action.into(),
+        ..HeaderValueOption::default()
+    }
 }

@@ -126,9 +126,10 @@ pub fn lint(chart: &Chart, mesh: &str) -> Vec<Warning> {
     let gateways = chart
         .gateways()
         .map(|(name, _)| (MESH_GATEWAY, name.clone()));
-    let mut routes = chart.routes.names();
-    routes.extend(chart.tcp_routes.keys().cloned());
-    let routes = routes.into_iter().map(|name| (MESH_GATEWAY_ROUTE, name));
+    let routes: BTreeSet<_> = chart.routes.keys().chain(chart.tcp_routes.keys()).collect();
+    let routes = routes
+        .into_iter()
+        .map(|name| (MESH_GATEWAY_ROUTE, name.clone()));
     let keys = gateways.chain(routes);
     keys.flat_map(|(kind, name)| lint_of(chart, &ResourceKey::in_mesh(kind, mesh, name)))
         .collect()

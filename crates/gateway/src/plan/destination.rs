@@ -1,7 +1,5 @@
 //! Whom a backend names, and the cluster that serves it behind one listener.
 
-use std::sync::Arc;
-
 use portolan_model::tags::{SERVICE, Tags};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -31,7 +29,7 @@ impl Destination {
 /// The name of the cluster for a destination behind a listener with these tags: `SERVICE-HASH`.
 ///
 /// Policies choose by both sets of tags, so a cluster belongs to exactly one of each.
-pub fn cluster_name(destination: &Destination, listener_tags: &Tags) -> Arc<str> {
+pub fn cluster_name(destination: &Destination, listener_tags: &Tags) -> String {
     let mut hash = Xxh3::new();
     for tags in [&destination.tags, listener_tags] {
         for (name, value) in tags {
@@ -42,5 +40,5 @@ pub fn cluster_name(destination: &Destination, listener_tags: &Tags) -> Arc<str>
         }
         hash.update(&u64::MAX.to_le_bytes());
     }
-    format!("{}-{:016x}", destination.service(), hash.digest()).into()
+    format!("{}-{:016x}", destination.service(), hash.digest())
 }

@@ -1,6 +1,9 @@
 //! One match of one rule, and the order in which entries are tried.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::{
+    cmp::{Ordering, Reverse},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use portolan_model::Resource;
@@ -66,28 +69,44 @@ pub struct Entry {
     pub action: Arc<Action>,
 }
 
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let (ours, theirs) = (&self.matching, &other.matching);
-        by_specificity(ours, theirs)
-            .then_with(|| ours.path.text().cmp(theirs.path.text()))
+/// How specific a match is: less means more specific, so tried first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Specificity {
+    path: u8,
+    length: Reverse<usize>,
+    any_method: bool,
+    headers: Reverse<usize>,
+    query: Reverse<usize>,
+}
+
+impl Entry {
+    /// What decides first in the order.
+    pub fn specificity(&self) -> Specificity {
+        let matching = &self.matching;
+        Specificity {
+            path: rank(&matching.path),
+            length: Reverse(matching.path.text().len()),
+            any_method: matching.method.is_none(),
+            headers: Reverse(matching.headers.len()),
+            query: Reverse(matching.query.len()),
+        }
+    }
+
+    /// The order among those that are equally specific.
+    pub fn cmp_equally_specific(&self, other: &Self) -> Ordering {
+        let (ours, theirs) = (&self.matching.path, &other.matching.path);
+        ours.text()
+            .cmp(theirs.text())
             .then_with(|| self.author.cmp(&other.author))
             .then_with(|| self.index.cmp(&other.index))
     }
 }
 
-/// Less means more specific, so tried first.
-fn by_specificity(left: &RouteMatch, right: &RouteMatch) -> Ordering {
-    let key = |matching: &RouteMatch| {
-        (
-            rank(&matching.path),
-            usize::MAX - matching.path.text().len(),
-            matching.method.is_none(),
-            usize::MAX - matching.headers.len(),
-            usize::MAX - matching.query.len(),
-        )
-    };
-    key(left).cmp(&key(right))
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let specificity = self.specificity().cmp(&other.specificity());
+        specificity.then_with(|| self.cmp_equally_specific(other))
+    }
 }
 
 fn rank(path: &PathMatch) -> u8 {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use portolan_model::hostname::Hostname;
+use smallvec::SmallVec;
 
 use super::port::{Listener, specificity};
 
@@ -80,13 +81,13 @@ impl Hosts {
         hostnames: &[Hostname],
         bound: &[usize],
         listeners: &[Arc<Listener>],
-    ) -> Vec<usize> {
-        let mut served = Vec::new();
+    ) -> SmallVec<[usize; 1]> {
+        let mut served = SmallVec::new();
         if hostnames.is_empty() {
             for listener in bound {
                 match listeners[*listener].hostname {
-                    Hostname::Any => served.extend(self.by_name.get("*")),
-                    _ => served.extend(&self.of_listener[*listener]),
+                    Hostname::Any => served.extend(self.by_name.get("*").copied()),
+                    _ => served.extend(self.of_listener[*listener].iter().copied()),
                 }
             }
         }

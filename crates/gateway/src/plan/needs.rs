@@ -30,7 +30,7 @@ impl Needs {
             match self.counts.entry((listener, destination.clone())) {
                 Slot::Occupied(mut slot) => slot.get_mut().routes += 1,
                 Slot::Vacant(slot) => {
-                    let cluster = cluster_name(destination, &route.listener.tags);
+                    let cluster = cluster_name(destination, &route.listener.tags).into();
                     slot.insert(Need { cluster, routes: 1 });
                     new = true;
                 }

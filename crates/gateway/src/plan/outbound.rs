@@ -98,7 +98,7 @@ impl Outbound {
     pub fn cluster_name(&self) -> Arc<str> {
         match self.destination.tags().len() {
             1 => self.destination.service().into(),
-            _ => cluster_name(&self.destination, &Tags::new()),
+            _ => cluster_name(&self.destination, &Tags::new()).into(),
         }
     }
 }

@@ -6,9 +6,11 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use smallvec::SmallVec;
+
 use super::{
     destination::Destination,
-    entry::Entry,
+    entry::{Entry, Specificity},
     hosts::{self, Host, Hosts},
     needs::Needs,
     port::{Chain, Listener},
@@ -19,44 +21,8 @@ use crate::fault::Fault;
 /// Up to so many changed routes are put where they belong one by one.
 const FEW_ROUTES: usize = 64;
 
-/// All routes of a mesh, and all their entries in the order in which they are tried. The order is the
-/// same on every host, so it is kept up here once.
-#[derive(Clone, Debug, Default)]
-pub struct Routes {
-    by_name: BTreeMap<Arc<str>, Arc<HttpRoute>>,
-    ordered: BTreeSet<Arc<Entry>>,
-}
-
-impl Routes {
-    /// Adds a route in place of the one of that name.
-    pub fn insert(&mut self, route: HttpRoute) {
-        let name = route.author.name().clone();
-        let route = Arc::new(route);
-        let replaced = self.by_name.insert(name, route.clone());
-        for entry in replaced.iter().flat_map(|route| &route.entries) {
-            self.ordered.remove(entry);
-        }
-        self.ordered.extend(route.entries.iter().cloned());
-    }
-
-    /// Removes the route of that name, if there is one.
-    pub fn remove(&mut self, name: &str) {
-        let removed = self.by_name.remove(name);
-        for entry in removed.iter().flat_map(|route| &route.entries) {
-            self.ordered.remove(entry);
-        }
-    }
-
-    /// The route of that name.
-    pub fn get(&self, name: &str) -> Option<&Arc<HttpRoute>> {
-        self.by_name.get(name)
-    }
-
-    /// The names of all routes.
-    pub fn names(&self) -> BTreeSet<Arc<str>> {
-        self.by_name.keys().cloned().collect()
-    }
-}
+/// HTTP routes of a mesh by name.
+pub type Routes = BTreeMap<Arc<str>, Arc<HttpRoute>>;
 
 /// An entry on the hosts of one listener.
 #[derive(Debug)]
@@ -87,12 +53,15 @@ pub struct RouteTable {
 struct Binding {
     route: Arc<HttpRoute>,
     /// Positions of its listeners.
-    listeners: Box<[usize]>,
+    listeners: Few<usize>,
     /// Positions of the hosts that it serves, each with the position in `planned` of its listener.
-    hosts: Vec<(usize, usize)>,
+    hosts: Few<(usize, usize)>,
     /// Its entries for each listener that owns some of these hosts, ordered by listener.
-    planned: Vec<(usize, Box<[Arc<Route>]>)>,
+    planned: Few<(usize, Few<Arc<Route>>)>,
 }
+
+/// Most routes have one listener, one host and one match: a list of one needs no allocation.
+type Few<T> = SmallVec<[T; 1]>;
 
 /// What an update made different.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,19 +73,20 @@ pub struct Changes {
 }
 
 impl RouteTable {
-    /// An empty table; the first [`update`](Self::update) must name every route.
-    pub fn new(chain: Arc<Chain>) -> Self {
+    /// The table with all routes that belong to some listener of the chain.
+    pub fn new(chain: Arc<Chain>, routes: &Routes) -> Self {
         let hosts = Hosts::new(&chain.listeners, &BTreeSet::new());
-        let routes = vec![Vec::new(); hosts.list().len()];
         let (needs, faulty) = Default::default();
-        Self {
+        let mut table = Self {
+            routes: vec![Vec::new(); hosts.list().len()],
             chain,
             hosts,
-            bindings: HashMap::new(),
-            routes,
+            bindings: HashMap::with_capacity(routes.len()),
             needs,
             faulty,
-        }
+        };
+        table.take(routes.iter().map(|(name, route)| (name, Some(route))));
+        table
     }
 
     /// The chain.
@@ -148,38 +118,38 @@ impl RouteTable {
 
     /// Takes over the routes of these names as they are in `routes` now.
     pub fn update(&mut self, routes: &Routes, names: &BTreeSet<Arc<str>>) -> Changes {
+        self.take(names.iter().map(|name| (name, routes.get(name))))
+    }
+
+    fn take<'a>(
+        &mut self,
+        routes: impl Iterator<Item = (&'a Arc<str>, Option<&'a Arc<HttpRoute>>)>,
+    ) -> Changes {
         let mut hosts_may_change = false;
         let mut old = Vec::new();
-        let mut new = Vec::new();
-        self.bindings.reserve(names.len());
-        for name in names {
+        let mut new = Vec::with_capacity(routes.size_hint().0);
+        for (name, route) in routes {
             self.faulty.remove(name);
             let before = self.bindings.remove(name);
-            let after = routes
-                .by_name
-                .get(name)
-                .and_then(|route| Binding::new(route, &self.chain));
+            let after = route.and_then(|route| Binding::new(route, &self.chain));
             hosts_may_change |= match (&before, &after) {
                 (Some(before), Some(after)) => !before.names_as(after),
                 (before, after) => before.iter().chain(after).any(Binding::names_hosts),
             };
-            old.extend(before);
-            if let Some(binding) = after {
-                if !binding.route.faults.is_empty() {
-                    self.faulty.insert(name.clone());
-                }
-                self.bindings.insert(name.clone(), binding);
-                new.push(name);
+            if after.as_ref().is_some_and(Binding::is_faulty) {
+                self.faulty.insert(name.clone());
             }
+            old.extend(before);
+            new.extend(after);
         }
         if old.is_empty() && new.is_empty() {
             return Changes::default();
         }
-        let clusters = if hosts_may_change && self.rebuild_hosts() {
-            self.replace_all(routes);
+        let clusters = if hosts_may_change && self.rebuild_hosts(&new) {
+            self.replace_all(new);
             true
         } else {
-            self.replace(&old, &new, routes)
+            self.replace(&old, new)
         };
         Changes {
             routes: true,
@@ -187,10 +157,10 @@ impl RouteTable {
         }
     }
 
-    /// Says whether there are other hosts than before.
-    fn rebuild_hosts(&mut self) -> bool {
+    /// Says whether there are other hosts than before, with these bindings that come.
+    fn rebuild_hosts(&mut self, new: &[Binding]) -> bool {
         let listeners = &self.chain.listeners;
-        let named = self.bindings.values().flat_map(|binding| {
+        let named = self.bindings.values().chain(new).flat_map(|binding| {
             hosts::named(&binding.route.hostnames, &binding.listeners, listeners)
         });
         let hosts = Hosts::new(listeners, &named.collect());
@@ -201,8 +171,9 @@ impl RouteTable {
         changed
     }
 
-    /// Finds the hosts of every route anew.
-    fn replace_all(&mut self, routes: &Routes) {
+    /// Adds bindings, and finds the hosts of every route anew.
+    fn replace_all(&mut self, new: Vec<Binding>) {
+        self.bind(new);
         self.needs = Needs::default();
         for binding in self.bindings.values_mut() {
             binding.place(&self.hosts, &self.chain);
@@ -210,17 +181,14 @@ impl RouteTable {
                 self.needs.add(listener, route);
             }
         }
-        self.fill(routes);
+        self.fill();
     }
 
-    /// Puts the bindings of the names `new` in the place of `old`, on the same hosts as before. Says
-    /// whether other clusters are needed.
-    fn replace(&mut self, old: &[Binding], new: &[&Arc<str>], routes: &Routes) -> bool {
+    /// Puts `new` in the place of `old`, on the same hosts as before. Says whether other clusters are
+    /// needed.
+    fn replace(&mut self, old: &[Binding], mut new: Vec<Binding>) -> bool {
         let mut clusters = false;
-        for name in new {
-            let Some(binding) = self.bindings.get_mut(*name) else {
-                continue;
-            };
+        for binding in &mut new {
             binding.place(&self.hosts, &self.chain);
             for (listener, route) in binding.planned() {
                 clusters |= self.needs.add(listener, route);
@@ -231,7 +199,8 @@ impl RouteTable {
         }
         // Each route that comes or goes moves those behind it; many are better dealt out anew.
         if old.len() + new.len() > FEW_ROUTES {
-            self.fill(routes);
+            self.bind(new);
+            self.fill();
             return clusters;
         }
         for (host, route) in old.iter().flat_map(Binding::served) {
@@ -240,23 +209,32 @@ impl RouteTable {
                 list.remove(position);
             }
         }
-        let new = new.iter().filter_map(|name| self.bindings.get(*name));
-        for (host, route) in new.flat_map(Binding::served) {
+        for (host, route) in new.iter().flat_map(Binding::served) {
             let list = &mut self.routes[host];
             let position = list.partition_point(|other| other.entry < route.entry);
             list.insert(position, route.clone());
         }
+        self.bind(new);
         clusters
     }
 
+    fn bind(&mut self, new: Vec<Binding>) {
+        let named = new.into_iter();
+        self.bindings
+            .extend(named.map(|binding| (binding.route.author.name().clone(), binding)));
+    }
+
     /// Deals all entries out to the hosts, in the order in which they are tried.
-    fn fill(&mut self, routes: &Routes) {
+    fn fill(&mut self) {
         self.routes.iter_mut().for_each(Vec::clear);
         self.routes.resize_with(self.hosts.list().len(), Vec::new);
-        for entry in &routes.ordered {
-            let Some(binding) = self.bindings.get(entry.author.name()) else {
-                continue;
-            };
+        // The order is the same on every host, so one sort does for all.
+        let mut ordered: Vec<_> = self.bindings.values().flat_map(Binding::entries).collect();
+        ordered.sort_unstable_by(|(left, ours, _), (right, theirs, _)| {
+            left.cmp(right)
+                .then_with(|| ours.cmp_equally_specific(theirs))
+        });
+        for (_, entry, binding) in ordered {
             for (host, planned) in &binding.hosts {
                 let (_, planned) = &binding.planned[*planned];
                 self.routes[*host].push(planned[entry.index as usize].clone());
@@ -268,15 +246,19 @@ impl RouteTable {
 impl Binding {
     /// Nothing if the route belongs to no listener of the chain.
     fn new(route: &Arc<HttpRoute>, chain: &Chain) -> Option<Self> {
-        let listeners: Box<[usize]> = (0..chain.listeners.len())
+        let listeners: Few<_> = (0..chain.listeners.len())
             .filter(|position| route.selects(&chain.listeners[*position].tags))
             .collect();
         (!listeners.is_empty()).then(|| Self {
             route: route.clone(),
             listeners,
-            hosts: Vec::new(),
-            planned: Vec::new(),
+            hosts: Few::new(),
+            planned: Few::new(),
         })
+    }
+
+    fn is_faulty(&self) -> bool {
+        !self.route.faults.is_empty()
     }
 
     fn names_hosts(&self) -> bool {
@@ -287,6 +269,12 @@ impl Binding {
     fn names_as(&self, other: &Self) -> bool {
         self.route.hostnames == other.route.hostnames
             && (self.listeners == other.listeners || !self.names_hosts())
+    }
+
+    /// Its entries, each with what decides first in their order.
+    fn entries(&self) -> impl Iterator<Item = (Specificity, &Entry, &Self)> {
+        let entries = self.route.entries.iter();
+        entries.map(move |entry| (entry.specificity(), &**entry, self))
     }
 
     /// Its entries, each with the position of its listener.
@@ -307,7 +295,7 @@ impl Binding {
     fn place(&mut self, hosts: &Hosts, chain: &Chain) {
         let served = hosts.served(&self.route.hostnames, &self.listeners, &chain.listeners);
         let owner = |host: &usize| hosts.list()[*host].listener;
-        let mut owners: Vec<usize> = served.iter().map(owner).collect();
+        let mut owners: Few<usize> = served.iter().map(owner).collect();
         owners.sort_unstable();
         owners.dedup();
 
@@ -330,7 +318,7 @@ impl Binding {
     }
 }
 
-fn plan(route: &HttpRoute, listener: &Arc<Listener>) -> Box<[Arc<Route>]> {
+fn plan(route: &HttpRoute, listener: &Arc<Listener>) -> Few<Arc<Route>> {
     let routes = route.entries.iter().map(|entry| {
         let (entry, listener) = (entry.clone(), listener.clone());
         Arc::new(Route {

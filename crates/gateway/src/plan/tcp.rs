@@ -91,13 +91,15 @@ pub struct TcpTable {
 }
 
 impl TcpTable {
-    /// An empty table; the first [`update`](Self::update) must name every route.
-    pub fn new(chain: Arc<Chain>) -> Self {
-        Self {
+    /// The table with all routes that belong to some listener of the chain.
+    pub fn new(chain: Arc<Chain>, routes: &TcpRoutes) -> Self {
+        let mut table = Self {
             chain,
             bound: TcpRoutes::new(),
             shares: Box::default(),
-        }
+        };
+        table.take(routes.iter().map(|(name, route)| (name, Some(route))));
+        table
     }
 
     /// Who shares the connections, ordered by cluster; nobody if no route belongs to the chain.
@@ -118,13 +120,20 @@ impl TcpTable {
     /// Takes over the routes of these names as they are in `routes` now; whether others share the
     /// connections than before.
     pub fn update(&mut self, routes: &TcpRoutes, names: &BTreeSet<Arc<str>>) -> bool {
+        self.take(names.iter().map(|name| (name, routes.get(name))))
+    }
+
+    fn take<'a>(
+        &mut self,
+        routes: impl Iterator<Item = (&'a Arc<str>, Option<&'a Arc<TcpRoute>>)>,
+    ) -> bool {
         let mut touched = false;
-        for name in names {
+        for (name, route) in routes {
             touched |= self.bound.remove(name).is_some();
             let listeners = &self.chain.listeners;
             let selects =
                 |route: &&Arc<TcpRoute>| listeners.iter().any(|one| route.selects(&one.tags));
-            if let Some(route) = routes.get(name).filter(selects) {
+            if let Some(route) = route.filter(selects) {
                 self.bound.insert(name.clone(), route.clone());
                 touched = true;
             }
@@ -147,7 +156,7 @@ impl TcpTable {
             for backend in routes.flat_map(|route| &route.backends) {
                 // It gets nothing, and Envoy takes no weight of 0 here.
                 if backend.weight > 0 {
-                    let cluster = cluster_name(&backend.destination, &listener.tags);
+                    let cluster = cluster_name(&backend.destination, &listener.tags).into();
                     let entry = || (backend.destination.clone(), 0);
                     weights.entry(cluster).or_insert_with(entry).1 += u64::from(backend.weight);
                 }

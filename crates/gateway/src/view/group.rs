@@ -225,14 +225,12 @@ impl Group {
             self.gateway_faults = faults;
             let ports = ports.into_iter();
             self.ports = ports
-                .map(|port| OpenPort::new(port, &gateway.key, &sources.secrets))
+                .map(|port| OpenPort::new(port, &gateway.key, sources))
                 .collect();
         }
         let ports = self.ports.iter().map(|open| &*open.port);
         self.runtime = one(envoy::RUNTIME.into(), envoy::runtime(ports));
-        let names = sources.route_names();
-        for chain in self.ports.iter_mut().flat_map(|open| &mut open.chains) {
-            chain.update_routes(sources, &names);
+        for chain in self.ports.iter().flat_map(|open| &open.chains) {
             put_table(&mut self.route_configurations, chain, &self.tags);
         }
         true

@@ -66,15 +66,6 @@ struct Sources {
     services: Services,
 }
 
-impl Sources {
-    /// The names of all routes, of whatever sort.
-    fn route_names(&self) -> BTreeSet<Arc<str>> {
-        let mut names = self.routes.names();
-        names.extend(self.tcp_routes.keys().cloned());
-        names
-    }
-}
-
 impl ZoneView {
     /// An empty view of this zone.
     pub fn new(zone: &str) -> Self {
@@ -161,9 +152,9 @@ impl Mesh {
         };
         // A route that was of one sort may be of the other now.
         match http {
-            Some(http) => self.sources.routes.insert(http),
+            Some(http) => self.sources.routes.insert(name.clone(), Arc::new(http)),
             None => self.sources.routes.remove(name),
-        }
+        };
         match tcp {
             Some(tcp) => self.sources.tcp_routes.insert(name.clone(), Arc::new(tcp)),
             None => self.sources.tcp_routes.remove(name),

@@ -29,11 +29,10 @@ pub(super) struct OpenPort {
 }
 
 impl OpenPort {
-    /// A port whose chains have no routes yet.
-    pub(super) fn new(port: Arc<Port>, gateway: &ResourceKey, secrets: &Secrets) -> Self {
+    pub(super) fn new(port: Arc<Port>, gateway: &ResourceKey, sources: &Sources) -> Self {
         let http = port.protocol.carries_http();
         let chains = port.chains.iter();
-        let chains = chains.map(|chain| OpenChain::new(chain, http, gateway, secrets));
+        let chains = chains.map(|chain| OpenChain::new(chain, http, gateway, sources));
         Self {
             chains: chains.collect(),
             port,
@@ -86,15 +85,15 @@ impl BitOrAssign for Changes {
 }
 
 impl OpenChain {
-    fn new(chain: &Arc<Chain>, http: bool, gateway: &ResourceKey, secrets: &Secrets) -> Self {
+    fn new(chain: &Arc<Chain>, http: bool, gateway: &ResourceKey, sources: &Sources) -> Self {
         let routes = match http {
-            true => ChainRoutes::Http(RouteTable::new(chain.clone())),
-            false => ChainRoutes::Tcp(TcpTable::new(chain.clone())),
+            true => ChainRoutes::Http(RouteTable::new(chain.clone(), &sources.routes)),
+            false => ChainRoutes::Tcp(TcpTable::new(chain.clone(), &sources.tcp_routes)),
         };
         Self {
             chain: chain.clone(),
             routes,
-            certificates: gather(chain, gateway, secrets),
+            certificates: gather(chain, gateway, &sources.secrets),
         }
     }
 
