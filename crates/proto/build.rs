@@ -7,8 +7,16 @@ use prost::Message;
 /// What must not be printed; `src/lib.rs` gives it a `Debug` without its content.
 const HIDDEN: [&str; 1] = [".kuma.system.v1alpha1.Secret"];
 
-/// The one well-known type that is our own.
-const TIMESTAMP: (&str, &str) = (".google.protobuf.Timestamp", "crate::well_known::Timestamp");
+/// The well-known types that are our own, and all others; the longest path that fits is taken.
+const WELL_KNOWN: [(&str, &str); 4] = [
+    (".google.protobuf.Duration", "crate::well_known::Duration"),
+    (
+        ".google.protobuf.FloatValue",
+        "crate::well_known::FloatValue",
+    ),
+    (".google.protobuf.Timestamp", "crate::well_known::Timestamp"),
+    (".google.protobuf", "::pbjson_types"),
+];
 
 /// Packages whose messages have a proto3 JSON form.
 const JSON_PACKAGES: [&str; 3] = [
@@ -32,19 +40,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Ordered maps make the encoding of equal values equal, so bytes can be compared and hashed.
         .btree_map(["."])
         .compile_well_known_types()
-        .extern_path(TIMESTAMP.0, TIMESTAMP.1)
-        .extern_path(".google.protobuf", "::pbjson_types")
         .enable_type_names()
         .skip_debug(HIDDEN);
+    for (protobuf, rust) in WELL_KNOWN {
+        config.extern_path(protobuf, rust);
+    }
     tonic_prost_build::configure().compile_fds_with_config(descriptors.clone(), config)?;
 
-    pbjson_build::Builder::new()
-        .register_descriptors(&descriptors.encode_to_vec())?
-        .extern_path(TIMESTAMP.0, TIMESTAMP.1)
-        .extern_path(".google.protobuf", "::pbjson_types")
+    let mut json = pbjson_build::Builder::new();
+    json.register_descriptors(&descriptors.encode_to_vec())?
         .btree_map(["."])
-        .ignore_unknown_fields()
-        .build(&JSON_PACKAGES)?;
+        .ignore_unknown_fields();
+    for (protobuf, rust) in WELL_KNOWN {
+        json.extern_path(protobuf, rust);
+    }
+    json.build(&JSON_PACKAGES)?;
     Ok(())
 }
 

@@ -54,6 +54,7 @@ fn views() -> Router<Shared> {
         .route("/_health", get(index_document::health))
         .route("/_ready", get(index_document::health))
         .route("/_resources", get(kinds_document::list))
+        .route("/policies", get(kinds_document::policies))
         .route("/_status", get(status))
         .route("/_apply", post(apply))
         .route("/tokens/dataplane", post(tokens::dataplane))

@@ -66,6 +66,8 @@ pub struct Descriptor {
     pub scope: Scope,
     /// How they travel.
     pub direction: Direction,
+    /// Whether it is a policy: it changes how the traffic of others is handled.
+    pub policy: bool,
     /// Written by control planes alone; REST refuses writes.
     pub read_only: bool,
     /// Whether sync keeps the name as it is instead of adding a hash.

@@ -6,13 +6,15 @@
 
 #![allow(missing_docs, unreachable_pub, clippy::all)]
 
+mod duration;
+mod float_value;
 mod timestamp;
 
 /// Well-known types (`Duration`, `Any`, `Struct`, wrappers) with their proto3 JSON form.
 pub mod well_known {
     pub use pbjson_types::*;
 
-    pub use crate::timestamp::Timestamp;
+    pub use crate::{duration::Duration, float_value::FloatValue, timestamp::Timestamp};
 }
 
 pub mod kuma {

@@ -15,6 +15,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     short: "",
     scope: Scope::Mesh,
     direction: Direction::ZoneToGlobal,
+    policy: false,
     read_only: true,
     keeps_name: false,
     message: "kuma.mesh.v1alpha1.DataplaneInsight",

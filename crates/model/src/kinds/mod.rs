@@ -18,6 +18,7 @@ kinds! {
     MESH = mesh,
     MESH_GATEWAY = mesh_gateway,
     MESH_GATEWAY_ROUTE = mesh_gateway_route,
+    TIMEOUT = timeout,
     DATAPLANE = dataplane,
     DATAPLANE_INSIGHT = dataplane_insight,
     ZONE = zone,

@@ -15,6 +15,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     short: "z",
     scope: Scope::Global,
     direction: Direction::None,
+    policy: false,
     read_only: false,
     keeps_name: true,
     message: "kuma.system.v1alpha1.Zone",

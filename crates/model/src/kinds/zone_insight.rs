@@ -15,6 +15,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     short: "",
     scope: Scope::Global,
     direction: Direction::None,
+    policy: false,
     read_only: true,
     keeps_name: true,
     message: "kuma.system.v1alpha1.ZoneInsight",

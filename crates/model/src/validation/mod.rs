@@ -1,6 +1,10 @@
 //! Violations: everything that is wrong with a resource, told at once.
 
+pub(crate) mod durations;
 pub(crate) mod fields;
+pub(crate) mod tags;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::fmt;
 

@@ -19,6 +19,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     short: "dp",
     scope: Scope::Mesh,
     direction: Direction::ZoneToGlobal,
+    policy: false,
     read_only: false,
     keeps_name: false,
     message: "kuma.mesh.v1alpha1.Dataplane",

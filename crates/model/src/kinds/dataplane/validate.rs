@@ -20,7 +20,10 @@ use crate::{
         },
     },
     tags::{PROTOCOL, SERVICE, Tags},
-    validation::{Violations, fields},
+    validation::{
+        Violations, fields,
+        tags::{self, Values},
+    },
 };
 
 /// All that is wrong, in the order of the fields.
@@ -73,13 +76,13 @@ fn validate_admin(violations: &mut Violations, networking: &Networking) {
 }
 
 /// A gateway without any tags is known by its name alone.
-fn validate_gateway_tags(violations: &mut Violations, tags: &Tags) {
+fn validate_gateway_tags(violations: &mut Violations, given: &Tags) {
     const FIELD: &str = "networking.gateway.tags";
-    if tags.is_empty() {
+    if given.is_empty() {
         return;
     }
-    fields::tags_of_service(violations, FIELD, tags, false);
-    if let Some(value) = tags.get(PROTOCOL).filter(|value| !value.eq_ignore_ascii_case("tcp")) {
+    tags::of_service(violations, FIELD, given, Values::OWN);
+    if let Some(value) = given.get(PROTOCOL).filter(|value| !value.eq_ignore_ascii_case("tcp")) {
         violations.add(
             fields::key(FIELD, PROTOCOL),
             format!("other values than tcp are not allowed, provided value {value:?}"),
@@ -142,10 +145,10 @@ fn validate_inbound(
             "serviceAddress and servicePort has to differ from address and port",
         );
     }
-    let tags = format!("{field}.tags");
-    fields::tags(violations, &tags, &inbound.tags, false);
-    fields::protocol(violations, &tags, &inbound.tags);
+    let field = format!("{field}.tags");
+    tags::tags(violations, &field, &inbound.tags, Values::OWN);
+    tags::protocol(violations, &field, &inbound.tags);
     if !inbound.tags.is_empty() && !inbound.tags.contains_key(SERVICE) {
-        violations.add(fields::key(&tags, SERVICE), "tag has to exist");
+        violations.add(fields::key(&field, SERVICE), "tag has to exist");
     }
 }

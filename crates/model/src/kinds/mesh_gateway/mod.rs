@@ -16,6 +16,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     short: "mgw",
     scope: Scope::Mesh,
     direction: Direction::Both,
+    policy: false,
     read_only: false,
     keeps_name: false,
     message: "kuma.mesh.v1alpha1.MeshGateway",

@@ -15,7 +15,10 @@ use crate::{
         },
         system::{DataSource, data_source::Type},
     },
-    validation::{Violations, fields},
+    validation::{
+        Violations, fields,
+        tags::{self, Wanted},
+    },
 };
 
 /// Most certificates of a listener: one for each type of key.
@@ -25,8 +28,8 @@ const MAX_CERTIFICATES: usize = 2;
 pub(super) fn validate(spec: &Bytes) -> Violations {
     let mut violations = Violations::default();
     let Ok(gateway) = MeshGateway::decode(spec.clone()) else { return violations };
-    fields::selectors(&mut violations, &gateway.selectors);
-    fields::tags_without_service(&mut violations, "tags", &gateway.tags);
+    tags::selectors(&mut violations, "selectors", &gateway.selectors, Wanted::Service);
+    tags::without_service(&mut violations, "tags", &gateway.tags);
     let Some(conf) = &gateway.conf else {
         violations.add("conf", "cannot be empty");
         return violations;
@@ -53,7 +56,7 @@ fn validate_listener(violations: &mut Violations, field: &str, listener: &Listen
         Protocol::Https | Protocol::Tls => validate_tls(violations, field, listener),
         Protocol::Http | Protocol::Tcp => {}
     }
-    fields::tags_without_service(violations, &format!("{field}.tags"), &listener.tags);
+    tags::without_service(violations, &format!("{field}.tags"), &listener.tags);
 }
 
 fn validate_tls(violations: &mut Violations, field: &str, listener: &Listener) {

@@ -16,6 +16,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     short: "",
     scope: Scope::Mesh,
     direction: Direction::GlobalToZone,
+    policy: true,
     read_only: false,
     keeps_name: false,
     message: "kuma.mesh.v1alpha1.MeshGatewayRoute",

@@ -16,14 +16,17 @@ use crate::{
             http_route::{Rule, filter::Filter},
         },
     },
-    validation::{Violations, fields},
+    validation::{
+        Violations,
+        tags::{self, Values, Wanted},
+    },
 };
 
 /// All that is wrong, in the order of the fields.
 pub(super) fn validate(spec: &Bytes) -> Violations {
     let mut violations = Violations::default();
     let Ok(route) = MeshGatewayRoute::decode(spec.clone()) else { return violations };
-    fields::selectors(&mut violations, &route.selectors);
+    tags::selectors(&mut violations, "selectors", &route.selectors, Wanted::Service);
     match route.conf.and_then(|conf| conf.route) {
         None => violations.add("conf", "cannot be empty"),
         Some(Route::Http(http)) => validate_http(&mut violations, &http),
@@ -93,5 +96,5 @@ fn backend(violations: &mut Violations, field: &str, backend: &Backend) {
     if backend.destination.is_empty() {
         violations.add(field, "must have at least one tag");
     }
-    fields::tags_of_service(violations, field, &backend.destination, false);
+    tags::of_service(violations, field, &backend.destination, Values::GATEWAY);
 }

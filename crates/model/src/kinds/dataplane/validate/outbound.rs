@@ -7,7 +7,10 @@ use std::{
 
 use crate::{
     proto::mesh::dataplane::networking::{Outbound, outbound::BackendRef},
-    validation::{Violations, fields},
+    validation::{
+        Violations, fields,
+        tags::{self, Values},
+    },
 };
 
 /// What a backendRef may point at, in Kuma's order.
@@ -44,7 +47,7 @@ fn validate_one(violations: &mut Violations, field: &str, outbound: &Outbound) {
         violations.add(format!("{field}.address"), "address has to be valid IP address");
     }
     let Some(reference) = &outbound.backend_ref else {
-        fields::tags_of_service(violations, &format!("{field}.tags"), &outbound.tags, false);
+        tags::of_service(violations, &format!("{field}.tags"), &outbound.tags, Values::OWN);
         return;
     };
     let field = format!("{field}.backendRef");

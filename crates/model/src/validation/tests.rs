@@ -1,0 +1,50 @@
+//! What the tests of kinds share.
+
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+
+use crate::Kind;
+
+/// What is wrong with this spec, each violation as `field: reason`.
+pub(crate) fn violations(kind: Kind, spec: &Value) -> Vec<String> {
+    let wire = kind.spec_from_json(spec).unwrap();
+    let violations = (kind.validate)(&wire).0;
+    violations
+        .into_iter()
+        .map(|one| format!("{}: {}", one.field, one.reason))
+        .collect()
+}
+
+/// `spec` is valid, and REST shows it as it was written.
+pub(crate) fn assert_valid(kind: Kind, spec: &Value) {
+    assert_eq!(violations(kind, spec), [""; 0], "{spec}");
+    let wire = kind.spec_from_json(spec).unwrap();
+    assert_eq!(&kind.spec_to_json(&wire).unwrap(), spec);
+    assert_eq!(kind.spec_from_wire(&wire).unwrap(), wire, "{spec}");
+}
+
+/// `spec` with the value at each path, as in `/conf/http`, replaced; a null removes it.
+pub(crate) fn with(spec: &Value, changes: &[(&str, Value)]) -> Value {
+    let mut spec = spec.clone();
+    for (path, value) in changes {
+        let (parent, name) = path.rsplit_once('/').unwrap();
+        let parent = spec.pointer_mut(parent).unwrap();
+        match (parent, value) {
+            (Value::Object(fields), Value::Null) => drop(fields.remove(name)),
+            (Value::Object(fields), value) => drop(fields.insert(name.to_owned(), value.clone())),
+            (Value::Array(items), value) => items[name.parse::<usize>().unwrap()] = value.clone(),
+            (parent, _) => panic!("{path}: {parent} has no fields"),
+        }
+    }
+    spec
+}
+
+/// Each row: changes to a valid spec, and all that is wrong then.
+pub(crate) fn check(kind: Kind, valid: &Value, rows: &[(&[(&str, Value)], &[&str])]) {
+    assert_valid(kind, valid);
+    for (changes, expected) in rows {
+        let spec = with(valid, changes);
+        assert_eq!(violations(kind, &spec), *expected, "{changes:?}");
+    }
+}
