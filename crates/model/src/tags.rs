@@ -1,6 +1,6 @@
 //! Tags and the selectors that choose by them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Add};
 
 use crate::proto::mesh::Selector;
 
@@ -38,6 +38,18 @@ impl Rank {
         Self {
             tags: selector.len(),
             exact,
+        }
+    }
+}
+
+/// The rank of two selectors together, such as a policy's source and destination.
+impl Add for Rank {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            tags: self.tags + other.tags,
+            exact: self.exact + other.exact,
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::{
         dataplane::Dataplane,
         destination::Destination,
         gateway::{self, Gateway},
+        policy::Policies,
         port::{Listener, Protocol},
         route::{HttpRoute, Shared},
         services::Services,
@@ -88,6 +89,7 @@ pub struct Chart {
     pub(crate) routes: Routes,
     pub(crate) tcp_routes: TcpRoutes,
     certificates: Certificates,
+    policies: Policies,
     shared: Shared,
     dataplanes: BTreeMap<Arc<str>, Arc<Placed>>,
     services: BTreeMap<Arc<str>, Services>,
@@ -111,7 +113,8 @@ struct Placed {
 
 impl Chart {
     fn knows(key: &ResourceKey) -> bool {
-        [MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET, DATAPLANE].contains(&key.kind)
+        let own = [MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET, DATAPLANE].contains(&key.kind);
+        own || Policies::has(key.kind)
     }
 
     /// Takes over a resource that was created or changed; `here` as in [`Charts::new`].
@@ -138,6 +141,8 @@ impl Chart {
                 .get(labels::ZONE)
                 .map_or(here, String::as_str);
             self.add_dataplane(name, zone.into(), Dataplane::read(resource, zone));
+        } else {
+            self.policies.put(resource);
         }
     }
 
@@ -152,6 +157,8 @@ impl Chart {
             self.certificates.remove(&key.name);
         } else if key.kind == DATAPLANE {
             self.remove_dataplane(&key.name);
+        } else {
+            self.policies.remove(key);
         }
     }
 
@@ -212,6 +219,11 @@ impl Chart {
                 .find(|gateway| *gateway.name == *name)
         };
         self.gateways.get(name).or_else(called)
+    }
+
+    /// The connection policies.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// The services of a zone; nothing if the zone has no Dataplanes.

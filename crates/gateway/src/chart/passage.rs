@@ -67,9 +67,13 @@ impl Chart {
     pub fn passages(&self, fleet: &Fleet) -> Vec<Passage> {
         let passage = |port: &Arc<Port>, chain: &Arc<Chain>| {
             let way = if port.protocol.carries_http() {
-                Way::Http(RouteTable::new(chain.clone(), &self.routes))
+                Way::Http(RouteTable::new(chain.clone(), &self.routes, &self.policies))
             } else {
-                Way::Tcp(TcpTable::new(chain.clone(), &self.tcp_routes))
+                Way::Tcp(TcpTable::new(
+                    chain.clone(),
+                    &self.tcp_routes,
+                    &self.policies,
+                ))
             };
             Passage {
                 port: port.clone(),

@@ -9,9 +9,7 @@ use envoy_types::pb::envoy::{
             circuit_breakers::Thresholds,
             cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig},
         },
-        core::v3::{
-            Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions as CommonOptions,
-        },
+        core::v3::{Http1ProtocolOptions, Http2ProtocolOptions},
     },
     extensions::upstreams::http::v3::{
         HttpProtocolOptions,
@@ -21,8 +19,8 @@ use envoy_types::pb::envoy::{
     },
 };
 
-use super::{Encoded, ads, any, defaults, duration, number};
-use crate::plan::spoken::Spoken;
+use super::{Encoded, ads, any, defaults, duration, number, policy};
+use crate::plan::{policy::Chosen, spoken::Spoken};
 
 const HTTP_PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
@@ -44,8 +42,8 @@ impl From<Spoken> for Upstream {
     }
 }
 
-/// The cluster of this name, whose endpoints come by EDS.
-pub(crate) fn cluster(name: &str, upstream: Upstream) -> Encoded {
+/// The cluster of this name, whose endpoints come by EDS, with these policies for its connections.
+pub(crate) fn cluster(name: &str, upstream: Upstream, chosen: &Chosen) -> Encoded {
     let options = |options| {
         let options = any(
             "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -60,13 +58,13 @@ pub(crate) fn cluster(name: &str, upstream: Upstream) -> Encoded {
             eds_config: ads(),
             ..EdsClusterConfig::default()
         }),
-        connect_timeout: duration(defaults::CONNECT),
+        connect_timeout: duration(policy::timeout::connect(chosen)),
         per_connection_buffer_limit_bytes: number(defaults::CONNECTION_BUFFER),
         circuit_breakers: Some(CircuitBreakers {
             thresholds: vec![thresholds()],
             ..CircuitBreakers::default()
         }),
-        typed_extension_protocol_options: protocol_options(upstream)
+        typed_extension_protocol_options: protocol_options(upstream, chosen)
             .map(options)
             .unwrap_or_default(),
         ..Cluster::default()
@@ -85,7 +83,7 @@ fn thresholds() -> Thresholds {
 }
 
 /// Nothing where no HTTP is spoken.
-fn protocol_options(upstream: Upstream) -> Option<HttpProtocolOptions> {
+fn protocol_options(upstream: Upstream, chosen: &Chosen) -> Option<HttpProtocolOptions> {
     let protocol = match upstream {
         Upstream::Tcp => return None,
         Upstream::Http1 => ProtocolConfig::HttpProtocolOptions(Http1ProtocolOptions::default()),
@@ -97,13 +95,7 @@ fn protocol_options(upstream: Upstream) -> Option<HttpProtocolOptions> {
         }),
     };
     Some(HttpProtocolOptions {
-        common_http_protocol_options: Some(CommonOptions {
-            idle_timeout: duration(defaults::BACKEND_IDLE),
-            // Written out as "no limit", for both have a default elsewhere in Envoy.
-            max_connection_duration: duration(std::time::Duration::ZERO),
-            max_stream_duration: duration(std::time::Duration::ZERO),
-            ..CommonOptions::default()
-        }),
+        common_http_protocol_options: Some(policy::timeout::http_limits(chosen)),
         upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(
             ExplicitHttpConfig {
                 protocol_config: Some(protocol),

@@ -17,6 +17,7 @@ use prost::Message;
 
 use super::{Encoded, address, any, boolean, connection_manager, defaults, number, tcp_proxy, tls};
 use crate::plan::{
+    policy::Chosen,
     port::{Chain, Port, Protocol, Tls},
     tcp::Share,
 };
@@ -34,8 +35,8 @@ pub(crate) struct ChainUse<'a> {
 pub(crate) enum Does<'a> {
     /// Read HTTP; the route table says the rest.
     Http,
-    /// Hand their bytes on to one of these; at least one.
-    Tcp(&'a [Share]),
+    /// Hand their bytes on to one of these, with these policies; at least one.
+    Tcp(&'a [Share], &'a Chosen),
     /// Close them.
     Close,
 }
@@ -87,7 +88,7 @@ fn listener_filters(protocol: Protocol) -> Vec<ListenerFilter> {
 fn filter_chain(one: &ChainUse<'_>, protocol: Protocol, service: &str) -> FilterChain {
     let filter = match one.does {
         Does::Http => connection_manager::filter(&one.chain.name, service),
-        Does::Tcp(shares) => tcp_proxy::filter(shares, service),
+        Does::Tcp(shares, chosen) => tcp_proxy::filter(shares, chosen, service),
         Does::Close => closing(),
     };
     // A chain that closes needs no certificate, and may have none.

@@ -31,12 +31,7 @@ const PATH_SEPARATED_PREFIX: u32 = 14;
 
 /// Writes the fields of a `RouteMatch`.
 pub(super) fn route_match(matching: &RouteMatch, out: &mut Writer) {
-    match &matching.path {
-        PathMatch::Exact(path) => out.text(PATH, path),
-        PathMatch::Prefix(path) if **path == *"/" => out.text(PREFIX, path),
-        PathMatch::Prefix(path) => out.text(PATH_SEPARATED_PREFIX, path),
-        PathMatch::Regex(pattern) => out.message(SAFE_REGEX, &regex(pattern)),
-    }
+    path(&matching.path, out);
     if let Some(method) = matching.method {
         out.message(HEADERS, &self::method(method));
     }
@@ -45,6 +40,16 @@ pub(super) fn route_match(matching: &RouteMatch, out: &mut Writer) {
     }
     for condition in &matching.query {
         out.message(QUERY_PARAMETERS, &query(condition));
+    }
+}
+
+/// Writes what a `RouteMatch` says of the path.
+pub(super) fn path(path: &PathMatch, out: &mut Writer) {
+    match path {
+        PathMatch::Exact(path) => out.text(PATH, path),
+        PathMatch::Prefix(path) if **path == *"/" => out.text(PREFIX, path),
+        PathMatch::Prefix(path) => out.text(PATH_SEPARATED_PREFIX, path),
+        PathMatch::Regex(pattern) => out.message(SAFE_REGEX, &regex(pattern)),
     }
 }
 

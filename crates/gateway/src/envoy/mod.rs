@@ -8,6 +8,7 @@ mod listener;
 mod matching;
 mod metadata;
 mod outbound;
+mod policy;
 mod route;
 mod runtime;
 mod table;

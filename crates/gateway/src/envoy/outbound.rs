@@ -4,11 +4,7 @@ use envoy_types::pb::envoy::{
     config::{
         core::v3::{HttpProtocolOptions, TrafficDirection},
         listener::v3::{FilterChain, Listener},
-        route::v3::{
-            Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, route,
-            route_action::{ClusterNotFoundResponseCode, ClusterSpecifier},
-            route_match::PathSpecifier,
-        },
+        route::v3::{Route, RouteConfiguration, VirtualHost},
     },
     extensions::filters::network::http_connection_manager::v3::{
         HttpConnectionManager, http_connection_manager::RouteSpecifier,
@@ -20,27 +16,29 @@ use prost::Message as _;
 use super::{
     Encoded, address, boolean, connection_manager, defaults, duration,
     metadata::{metadata, texts},
-    table, tcp_proxy,
+    route, table, tcp_proxy,
     wire::Message,
 };
-use crate::plan::{outbound::Outbound, spoken::Spoken};
+use crate::plan::{outbound::Outbound, policy::Chosen, spoken::Spoken};
 
 /// `Listener.metadata`
 const METADATA: u32 = 6;
 
-/// The listener of an outbound to the cluster of this name, for instances with these gateway tags.
+/// The listener of an outbound to the cluster of this name, with these policies, for instances with these
+/// gateway tags.
 pub(crate) fn outbound_listener(
     outbound: &Outbound,
     cluster: &str,
+    chosen: &Chosen,
     spoken: Spoken,
     gateway_tags: &Tags,
 ) -> Encoded {
     let service = outbound.destination.service();
     let filter = match spoken {
         Spoken::Http1 | Spoken::Http2 => {
-            connection_manager::as_filter(&manager(service, cluster, gateway_tags))
+            connection_manager::as_filter(&manager(service, cluster, chosen, gateway_tags))
         }
-        Spoken::Tcp => tcp_proxy::to_one(cluster, service, defaults::BACKEND_IDLE),
+        Spoken::Tcp => tcp_proxy::to_one(cluster, service, defaults::BACKEND_IDLE, chosen),
     };
     let frame = Listener {
         name: outbound.listener_name().to_string(),
@@ -63,12 +61,18 @@ pub(crate) fn outbound_listener(
 
 /// Leaves `x-forwarded-for` and the like as they come: the gateway in front knows the client, and is
 /// itself the only one that connects here.
-fn manager(service: &str, cluster: &str, gateway_tags: &Tags) -> HttpConnectionManager {
+fn manager(
+    service: &str,
+    cluster: &str,
+    chosen: &Chosen,
+    gateway_tags: &Tags,
+) -> HttpConnectionManager {
     HttpConnectionManager {
         stat_prefix: service.to_owned(),
         route_specifier: Some(RouteSpecifier::RouteConfig(routes(
             service,
             cluster,
+            chosen,
             gateway_tags,
         ))),
         http_filters: vec![connection_manager::router()],
@@ -85,26 +89,20 @@ fn manager(service: &str, cluster: &str, gateway_tags: &Tags) -> HttpConnectionM
 }
 
 /// Everything to the cluster. In the listener itself: it is small, and says the same for good.
-fn routes(service: &str, cluster: &str, gateway_tags: &Tags) -> RouteConfiguration {
-    let everything = Route {
-        r#match: Some(RouteMatch {
-            path_specifier: Some(PathSpecifier::Prefix("/".to_owned())),
-            ..RouteMatch::default()
-        }),
-        action: Some(route::Action::Route(RouteAction {
-            cluster_specifier: Some(ClusterSpecifier::Cluster(cluster.to_owned())),
-            cluster_not_found_response_code: ClusterNotFoundResponseCode::InternalServerError
-                .into(),
-            ..RouteAction::default()
-        })),
-        ..Route::default()
-    };
+fn routes(
+    service: &str,
+    cluster: &str,
+    chosen: &Chosen,
+    gateway_tags: &Tags,
+) -> RouteConfiguration {
+    let everything = route::to_cluster(cluster, chosen);
     RouteConfiguration {
         name: format!("outbound:{service}"),
         virtual_hosts: vec![VirtualHost {
             name: service.to_owned(),
             domains: vec!["*".to_owned()],
-            routes: vec![everything],
+            // What was written this moment can be read.
+            routes: Route::decode(&*everything).into_iter().collect(),
             retry_policy: Some(table::retry_policy()),
             ..VirtualHost::default()
         }],

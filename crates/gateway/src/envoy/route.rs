@@ -26,7 +26,7 @@ use envoy_types::pb::{
     google::protobuf::BoolValue,
 };
 
-use super::{matching, number, writer::Writer};
+use super::{matching, number, policy, writer::Writer};
 use crate::plan::{
     action::{
         Action, Backend, Forward, HeaderEdits, HostRewrite, Mirror, PathRewrite, Redirect,
@@ -35,6 +35,7 @@ use crate::plan::{
     destination::{Destination, cluster_name},
     entry::Entry,
     matching::PathMatch,
+    policy::Chosen,
     port::Listener,
     table::Route,
 };
@@ -75,6 +76,19 @@ pub(super) fn encoded(route: &Route) -> &[u8] {
     route.encoded.get_or_init(|| encode(route))
 }
 
+/// The encoded route of everything to a cluster.
+pub(super) fn to_cluster(cluster: &str, chosen: &Chosen) -> Box<[u8]> {
+    let mut out = Writer::default();
+    let everything = PathMatch::Prefix("/".into());
+    out.nested(MATCH, |out| matching::path(&everything, out));
+    out.nested(ROUTE, |out| {
+        out.text(CLUSTER, cluster);
+        not_found(out);
+        policy::route_action(chosen, out);
+    });
+    out.finish()
+}
+
 fn encode(route: &Route) -> Box<[u8]> {
     let Entry {
         matching, action, ..
@@ -89,6 +103,7 @@ fn encode(route: &Route) -> Box<[u8]> {
         Action::Forward(action) => {
             out.nested(ROUTE, |out| {
                 forward(action, &matching.path, &route.listener, out);
+                policy::route_action(&route.chosen, out);
             });
             header_edits(&action.request_headers, REQUEST_HEADERS, &mut out);
             header_edits(&action.response_headers, RESPONSE_HEADERS, &mut out);
@@ -104,9 +119,7 @@ fn forward(action: &Forward, path: &PathMatch, listener: &Listener, out: &mut Wr
         [only] => out.text(CLUSTER, &name(&only.destination, listener)),
         several => out.message(WEIGHTED_CLUSTERS, &weighted(several, listener)),
     }
-    // A cluster that is on its way is the gateway's lack, not the backend's: 500 tells them apart.
-    let internal_error = ClusterNotFoundResponseCode::InternalServerError;
-    out.number(CLUSTER_NOT_FOUND_RESPONSE_CODE, internal_error as u64);
+    not_found(out);
     match action.path.as_ref().map(|to| rewrite(to, path)) {
         Some(Rewrite::Prefix(prefix)) => out.text(PREFIX_REWRITE, &prefix),
         Some(Rewrite::Regex(regex)) => out.message(REGEX_REWRITE, &regex),
@@ -120,6 +133,12 @@ fn forward(action: &Forward, path: &PathMatch, listener: &Listener, out: &mut Wr
     for to in &action.mirrors {
         out.message(REQUEST_MIRROR_POLICIES, &mirror(to, listener));
     }
+}
+
+/// A cluster that is on its way is the gateway's lack, not the backend's: 500 tells them apart.
+fn not_found(out: &mut Writer) {
+    let internal_error = ClusterNotFoundResponseCode::InternalServerError;
+    out.number(CLUSTER_NOT_FOUND_RESPONSE_CODE, internal_error as u64);
 }
 
 fn weighted(backends: &[Backend], listener: &Listener) -> WeightedCluster {

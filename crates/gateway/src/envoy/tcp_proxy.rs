@@ -11,20 +11,25 @@ use envoy_types::pb::envoy::{
 };
 
 use super::{defaults, duration, listener::network_filter, number};
-use crate::plan::tcp::Share;
+use crate::plan::{policy::Chosen, tcp::Share};
 
 /// The proxy to these clusters. `service` is the gateway's, after which statistics are named.
-pub(super) fn filter(shares: &[Share], service: &str) -> Filter {
-    proxy(clusters(shares), service, defaults::TCP_IDLE)
+pub(super) fn filter(shares: &[Share], chosen: &Chosen, service: &str) -> Filter {
+    proxy(clusters(shares), service, defaults::TCP_IDLE, chosen)
 }
 
-/// The proxy to one cluster, which ends connections that are idle for so long. Statistics are named after
-/// `service`.
-pub(super) fn to_one(cluster: &str, service: &str, idle: Duration) -> Filter {
-    proxy(ClusterSpecifier::Cluster(cluster.to_owned()), service, idle)
+/// The proxy to one cluster, which ends connections that are idle for so long if no policy says how long.
+/// Statistics are named after `service`.
+pub(super) fn to_one(cluster: &str, service: &str, idle: Duration, chosen: &Chosen) -> Filter {
+    let cluster = ClusterSpecifier::Cluster(cluster.to_owned());
+    proxy(cluster, service, idle, chosen)
 }
 
-fn proxy(clusters: ClusterSpecifier, service: &str, idle: Duration) -> Filter {
+fn proxy(clusters: ClusterSpecifier, service: &str, idle: Duration, chosen: &Chosen) -> Filter {
+    let timeout = chosen.timeout.as_ref();
+    let idle = timeout
+        .and_then(|policy| policy.conf.tcp_idle)
+        .unwrap_or(idle);
     let proxy = TcpProxy {
         stat_prefix: service.to_owned(),
         cluster_specifier: Some(clusters),

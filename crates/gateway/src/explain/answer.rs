@@ -136,8 +136,23 @@ pub struct RouteTaken {
     pub place: Place,
     /// What it changes on the way.
     pub filters: Vec<String>,
+    /// What its requests get, whichever backend they go to.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub policies: Vec<PolicyTaken>,
     /// Where it sends the request; empty for a redirect.
     pub backends: Vec<BackendTaken>,
+}
+
+/// A policy, and why it is this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyTaken {
+    /// Its kind.
+    pub r#type: String,
+    /// The resource, as its author called it.
+    pub name: String,
+    /// Why this one.
+    pub why: String,
 }
 
 /// A backend of a route.
@@ -152,6 +167,9 @@ pub struct BackendTaken {
     pub weight: u32,
     /// Its share of requests, in percent.
     pub percent: f64,
+    /// What connections to it get.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub policies: Vec<PolicyTaken>,
     /// Addresses of the instances that take requests now.
     pub endpoints: Vec<String>,
     /// How many more there are.

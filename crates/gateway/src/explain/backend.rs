@@ -35,6 +35,7 @@ pub(super) fn backend(
         cluster: cluster.to_owned(),
         weight,
         percent: (f64::from(weight) / sum * 10_000.0).round() / 100.0,
+        policies: Vec::new(),
         endpoints,
         more_endpoints,
         unhealthy,

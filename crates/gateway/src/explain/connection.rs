@@ -3,10 +3,14 @@
 use super::{
     answer::{ConnectionTaken, Outcome},
     backend::{backend, serving},
+    policy,
 };
 use crate::{
     chart::{Chart, Fleet},
-    plan::{port::Tls, tcp::TcpTable},
+    plan::{
+        port::{Chain, Tls},
+        tcp::TcpTable,
+    },
 };
 
 /// Who shares the connections of a chain, and what the client gets.
@@ -14,7 +18,7 @@ pub(super) fn connection(
     chart: &Chart,
     fleet: &Fleet,
     table: &TcpTable,
-    tls: &Tls,
+    chain: &Chain,
 ) -> (ConnectionTaken, Outcome) {
     let shares = table.shares();
     let sum: f64 = shares.iter().map(|share| f64::from(share.weight)).sum();
@@ -22,10 +26,16 @@ pub(super) fn connection(
         .iter()
         .map(|share| {
             let weight = (share.weight, sum);
-            backend(chart, fleet, &share.destination, &share.cluster, weight)
+            let mut taken = backend(chart, fleet, &share.destination, &share.cluster, weight);
+            // A chain that carries no HTTP is of one listener.
+            if let Some(listener) = chain.listeners.first() {
+                let destination = share.destination.tags();
+                taken.policies = policy::of_backend(&share.chosen, &listener.tags, destination);
+            }
+            taken
         })
         .collect();
-    let sent = match tls {
+    let sent = match chain.tls {
         Tls::None => "its bytes go to a backend",
         Tls::Passthrough => "its bytes go to a backend, still in TLS",
         Tls::Terminate(_) => "TLS ends here and its bytes go to a backend",

@@ -3,7 +3,7 @@
 use super::{
     answer::{BackendTaken, Outcome, RouteTaken},
     backend::{backend, serving},
-    location, place,
+    location, place, policy,
     request::Seen,
     words,
 };
@@ -35,6 +35,7 @@ pub(super) fn decision(
             let taken = RouteTaken {
                 place,
                 filters: vec![words::action(&route.entry.action)],
+                policies: Vec::new(),
                 backends: Vec::new(),
             };
             (taken, outcome)
@@ -45,6 +46,7 @@ pub(super) fn decision(
             let taken = RouteTaken {
                 place,
                 filters: words::filters(forward),
+                policies: policy::of_route(route, forward),
                 backends,
             };
             (taken, outcome)
@@ -57,7 +59,12 @@ fn backends(chart: &Chart, fleet: &Fleet, route: &Route, forward: &Forward) -> V
     let sum: f64 = all.clone().map(|one| f64::from(one.weight)).sum();
     let taken = all.map(|one| {
         let cluster = cluster_name(&one.destination, &route.listener.tags);
-        backend(chart, fleet, &one.destination, &cluster, (one.weight, sum))
+        let weight = (one.weight, sum);
+        let mut taken = backend(chart, fleet, &one.destination, &cluster, weight);
+        let source = &route.listener.tags;
+        let chosen = chart.policies().choose(source, &one.destination);
+        taken.policies = policy::of_backend(&chosen, source, one.destination.tags());
+        taken
     });
     taken.collect()
 }

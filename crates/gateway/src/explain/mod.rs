@@ -18,6 +18,7 @@ mod entrance;
 pub(crate) mod evaluate;
 mod expression;
 mod location;
+mod policy;
 mod request;
 mod target;
 mod tries;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 
 pub use answer::{
     Answer, BackendTaken, ConnectionTaken, Explanation, Failed, HostTaken, ListenerTaken, Outcome,
-    Place, RouteTaken, TlsTaken, Tried,
+    Place, PolicyTaken, RouteTaken, TlsTaken, Tried,
 };
 pub use request::{Rejected, Request};
 pub use target::{Malformed, Target};
@@ -134,7 +135,7 @@ fn answer(
     }
     match (&passage.way, seen) {
         (Way::Tcp(table), _) => {
-            let (taken, outcome) = connection(chart, fleet, table, &passage.chain.tls);
+            let (taken, outcome) = connection(chart, fleet, table, &passage.chain);
             answer.connection = Some(taken);
             answer.outcome = outcome;
         }

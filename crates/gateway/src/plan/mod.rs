@@ -6,6 +6,7 @@
 //!                                                     ├─▶ RouteTable: hosts, each with its routes in order
 //!   MeshGatewayRoute ─┬▶ HttpRoute ─▶ Entry ──────────┤
 //!                     └▶ TcpRoute ────────────────────┴─▶ TcpTable: who shares the connections
+//!   Timeout, Retry … ─▶ policy::Policies: what is chosen for a route and for a backend
 //!   Secret ─▶ certificate::Identity: what the proxy shows its clients
 //!   Dataplane ─┬▶ Inbounds ─▶ Services: instances of a Destination
 //!              └▶ Outbounds: the ports of a DELEGATED gateway instance
@@ -26,6 +27,7 @@ pub mod listeners;
 pub mod matching;
 mod needs;
 pub mod outbound;
+pub mod policy;
 pub mod port;
 mod regex;
 pub mod route;

@@ -6,58 +6,115 @@ use std::{
 };
 
 use super::{
+    action::Action,
     destination::{Destination, cluster_name},
-    table::Route,
+    policy::{Chosen, Policies},
+    port::Listener,
 };
 
-/// How many routes need each destination, for each listener by its position.
+/// How many routes need each destination, for each listener by its position, and the policies for it.
 #[derive(Debug, Default)]
 pub(super) struct Needs {
     counts: BTreeMap<(usize, Arc<Destination>), Need>,
+    /// Whether clusters came, went or got other policies since that was asked.
+    changed: bool,
 }
 
+/// A cluster that routes need.
 #[derive(Debug)]
-struct Need {
-    cluster: Arc<str>,
+pub(super) struct Need {
+    /// Its name.
+    pub(super) cluster: Arc<str>,
+    /// What its connections get.
+    pub(super) chosen: Arc<Chosen>,
     routes: usize,
 }
 
 impl Needs {
-    /// Adds a route of a listener; whether it needs a cluster that none needed before.
-    pub(super) fn add(&mut self, listener: usize, route: &Route) -> bool {
-        let mut new = false;
-        for destination in route.entry.action.destinations() {
-            match self.counts.entry((listener, destination.clone())) {
-                Slot::Occupied(mut slot) => slot.get_mut().routes += 1,
+    /// Adds a route of a listener that does this. Gives what is chosen for the route.
+    pub(super) fn add(
+        &mut self,
+        (position, listener): (usize, &Listener),
+        action: &Action,
+        policies: &Policies,
+    ) -> Arc<Chosen> {
+        let mut first = None;
+        for destination in action.destinations() {
+            let need = match self.counts.entry((position, destination.clone())) {
+                Slot::Occupied(slot) => slot.into_mut(),
                 Slot::Vacant(slot) => {
-                    let cluster = cluster_name(destination, &route.listener.tags).into();
-                    slot.insert(Need { cluster, routes: 1 });
-                    new = true;
+                    self.changed = true;
+                    slot.insert(Need {
+                        cluster: cluster_name(destination, &listener.tags).into(),
+                        chosen: policies.choose(&listener.tags, destination).into(),
+                        routes: 0,
+                    })
                 }
-            }
+            };
+            need.routes += 1;
+            first.get_or_insert_with(|| need.chosen.clone());
         }
-        new
+        match (first, action) {
+            // Backends come before mirrors, so it is the only backend's.
+            (Some(chosen), Action::Forward(forward)) if forward.backends.len() == 1 => chosen,
+            _ => self.chosen(position, action),
+        }
     }
 
-    /// Removes a route that was added; whether some cluster is needed no more.
-    pub(super) fn remove(&mut self, listener: usize, route: &Route) -> bool {
-        let mut gone = false;
-        for destination in route.entry.action.destinations() {
+    /// Removes a route that was added.
+    pub(super) fn remove(&mut self, listener: usize, action: &Action) {
+        for destination in action.destinations() {
             if let Slot::Occupied(mut slot) = self.counts.entry((listener, destination.clone())) {
                 slot.get_mut().routes -= 1;
                 if slot.get().routes == 0 {
                     slot.remove();
-                    gone = true;
+                    self.changed = true;
                 }
             }
         }
-        gone
     }
 
-    /// Names and destinations of the clusters; one that two listeners need comes twice.
-    pub(super) fn clusters(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Destination>)> {
-        self.counts
-            .iter()
-            .map(|((_, destination), need)| (&need.cluster, destination))
+    /// Chooses anew for every destination; whether that made a difference.
+    pub(super) fn choose(&mut self, listeners: &[Arc<Listener>], policies: &Policies) -> bool {
+        let mut differs = false;
+        for ((listener, destination), need) in &mut self.counts {
+            let chosen = policies.choose(&listeners[*listener].tags, destination);
+            if *need.chosen != chosen {
+                need.chosen = chosen.into();
+                differs = true;
+            }
+        }
+        self.changed |= differs;
+        differs
+    }
+
+    /// What is chosen for a route that was added, of what is chosen for its backends.
+    pub(super) fn chosen(&self, listener: usize, action: &Action) -> Arc<Chosen> {
+        let of = |destination: &Arc<Destination>| {
+            let need = self.counts.get(&(listener, destination.clone()));
+            need.map(|need| need.chosen.clone()).unwrap_or_default()
+        };
+        match action {
+            Action::Redirect(_) => Arc::default(),
+            Action::Forward(forward) => match &*forward.backends {
+                [only] => of(&only.destination),
+                several => {
+                    let backends = several.iter().map(|backend| &backend.destination);
+                    let backends: Vec<_> = backends.map(|to| (&**to, of(to))).collect();
+                    Chosen::of_split(&backends).into()
+                }
+            },
+        }
+    }
+
+    /// Whether clusters came, went or got other policies since this was last asked.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// The clusters, with their destinations; one that two listeners need comes twice.
+    pub(super) fn clusters(&self) -> impl Iterator<Item = (&Arc<Destination>, &Need)> {
+        let needs = self.counts.iter();
+        needs.map(|((_, destination), need)| (destination, need))
     }
 }

@@ -13,6 +13,7 @@ use super::{
     entry::{Entry, Specificity},
     hosts::{self, Host, Hosts},
     needs::Needs,
+    policy::{Chosen, Policies},
     port::{Chain, Listener},
     route::HttpRoute,
 };
@@ -31,8 +32,21 @@ pub struct Route {
     pub entry: Arc<Entry>,
     /// The listener whose tags choose its clusters and policies.
     pub listener: Arc<Listener>,
+    /// The policies for its requests, whichever backend they go to.
+    pub chosen: Arc<Chosen>,
     /// What the next step made of it, kept here so that it lives exactly as long as this value.
     pub(crate) encoded: OnceLock<Box<[u8]>>,
+}
+
+impl Route {
+    fn new(entry: &Arc<Entry>, listener: &Arc<Listener>, chosen: Arc<Chosen>) -> Self {
+        Self {
+            entry: entry.clone(),
+            listener: listener.clone(),
+            chosen,
+            encoded: OnceLock::new(),
+        }
+    }
 }
 
 /// The route table of one chain that carries HTTP, kept up to date route by route.
@@ -74,7 +88,7 @@ pub struct Changes {
 
 impl RouteTable {
     /// The table with all routes that belong to some listener of the chain.
-    pub fn new(chain: Arc<Chain>, routes: &Routes) -> Self {
+    pub fn new(chain: Arc<Chain>, routes: &Routes, policies: &Policies) -> Self {
         let hosts = Hosts::new(&chain.listeners, &BTreeSet::new());
         let (needs, faulty) = Default::default();
         let mut table = Self {
@@ -85,7 +99,8 @@ impl RouteTable {
             needs,
             faulty,
         };
-        table.take(routes.iter().map(|(name, route)| (name, Some(route))));
+        let all = routes.iter().map(|(name, route)| (name, Some(route)));
+        table.take(all, policies);
         table
     }
 
@@ -102,9 +117,10 @@ impl RouteTable {
             .zip(self.routes.iter().map(Vec::as_slice))
     }
 
-    /// Names and destinations of the clusters that routes need; some may come more than once.
-    pub fn clusters(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Destination>)> {
-        self.needs.clusters()
+    /// The clusters that routes need: name, destination and policies. Some may come more than once.
+    pub fn clusters(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Destination>, &Arc<Chosen>)> {
+        let clusters = self.needs.clusters();
+        clusters.map(|(destination, need)| (&need.cluster, destination, &need.chosen))
     }
 
     /// What had to be left out of routes that belong to some listener of the chain.
@@ -117,13 +133,46 @@ impl RouteTable {
     }
 
     /// Takes over the routes of these names as they are in `routes` now.
-    pub fn update(&mut self, routes: &Routes, names: &BTreeSet<Arc<str>>) -> Changes {
-        self.take(names.iter().map(|name| (name, routes.get(name))))
+    pub fn update(
+        &mut self,
+        routes: &Routes,
+        names: &BTreeSet<Arc<str>>,
+        policies: &Policies,
+    ) -> Changes {
+        let named = names.iter().map(|name| (name, routes.get(name)));
+        self.take(named, policies)
+    }
+
+    /// Chooses policies anew.
+    pub fn choose(&mut self, policies: &Policies) -> Changes {
+        if !self.needs.choose(&self.chain.listeners, policies) {
+            return Changes::default();
+        }
+        let mut differs = false;
+        for binding in self.bindings.values_mut() {
+            for (listener, routes) in &mut binding.planned {
+                for route in routes {
+                    let chosen = self.needs.chosen(*listener, &route.entry.action);
+                    if route.chosen != chosen {
+                        *route = Arc::new(Route::new(&route.entry, &route.listener, chosen));
+                        differs = true;
+                    }
+                }
+            }
+        }
+        if differs {
+            self.fill();
+        }
+        Changes {
+            routes: differs,
+            clusters: self.needs.take_changed(),
+        }
     }
 
     fn take<'a>(
         &mut self,
         routes: impl Iterator<Item = (&'a Arc<str>, Option<&'a Arc<HttpRoute>>)>,
+        policies: &Policies,
     ) -> Changes {
         let mut hosts_may_change = false;
         let mut old = Vec::new();
@@ -145,15 +194,19 @@ impl RouteTable {
         if old.is_empty() && new.is_empty() {
             return Changes::default();
         }
-        let clusters = if hosts_may_change && self.rebuild_hosts(&new) {
-            self.replace_all(new);
-            true
+        // What comes is added before what goes is removed: clusters that both need stay.
+        if hosts_may_change && self.rebuild_hosts(&new) {
+            self.bind(new);
+            self.place_all(policies);
         } else {
-            self.replace(&old, new)
-        };
+            self.replace(&old, new, policies);
+        }
+        for (listener, route) in old.iter().flat_map(Binding::planned) {
+            self.needs.remove(listener, &route.entry.action);
+        }
         Changes {
             routes: true,
-            clusters,
+            clusters: self.needs.take_changed(),
         }
     }
 
@@ -171,37 +224,24 @@ impl RouteTable {
         changed
     }
 
-    /// Adds bindings, and finds the hosts of every route anew.
-    fn replace_all(&mut self, new: Vec<Binding>) {
-        self.bind(new);
-        self.needs = Needs::default();
+    /// Finds the hosts of every route anew.
+    fn place_all(&mut self, policies: &Policies) {
         for binding in self.bindings.values_mut() {
-            binding.place(&self.hosts, &self.chain);
-            for (listener, route) in binding.planned() {
-                self.needs.add(listener, route);
-            }
+            binding.place(&self.hosts, &self.chain, &mut self.needs, policies);
         }
         self.fill();
     }
 
-    /// Puts `new` in the place of `old`, on the same hosts as before. Says whether other clusters are
-    /// needed.
-    fn replace(&mut self, old: &[Binding], mut new: Vec<Binding>) -> bool {
-        let mut clusters = false;
+    /// Puts `new` in the place of `old`, on the same hosts as before.
+    fn replace(&mut self, old: &[Binding], mut new: Vec<Binding>, policies: &Policies) {
         for binding in &mut new {
-            binding.place(&self.hosts, &self.chain);
-            for (listener, route) in binding.planned() {
-                clusters |= self.needs.add(listener, route);
-            }
-        }
-        for (listener, route) in old.iter().flat_map(Binding::planned) {
-            clusters |= self.needs.remove(listener, route);
+            binding.place(&self.hosts, &self.chain, &mut self.needs, policies);
         }
         // Each route that comes or goes moves those behind it; many are better dealt out anew.
         if old.len() + new.len() > FEW_ROUTES {
             self.bind(new);
             self.fill();
-            return clusters;
+            return;
         }
         for (host, route) in old.iter().flat_map(Binding::served) {
             let list = &mut self.routes[host];
@@ -215,7 +255,6 @@ impl RouteTable {
             list.insert(position, route.clone());
         }
         self.bind(new);
-        clusters
     }
 
     fn bind(&mut self, new: Vec<Binding>) {
@@ -292,7 +331,7 @@ impl Binding {
     }
 
     /// Finds its hosts. What was planned for a listener stays, with its bytes.
-    fn place(&mut self, hosts: &Hosts, chain: &Chain) {
+    fn place(&mut self, hosts: &Hosts, chain: &Chain, needs: &mut Needs, policies: &Policies) {
         let served = hosts.served(&self.route.hostnames, &self.listeners, &chain.listeners);
         let owner = |host: &usize| hosts.list()[*host].listener;
         let mut owners: Few<usize> = served.iter().map(owner).collect();
@@ -304,11 +343,19 @@ impl Binding {
             let kept = before.binary_search_by_key(listener, |(listener, _)| *listener);
             let routes = match kept {
                 Ok(position) => mem::take(&mut before[position].1),
-                Err(_) => plan(&self.route, &chain.listeners[*listener]),
+                Err(_) => {
+                    let listener = (*listener, &chain.listeners[*listener]);
+                    plan(&self.route, listener, needs, policies)
+                }
             };
             (*listener, routes)
         };
         self.planned = owners.iter().map(kept_or_new).collect();
+        for (listener, gone) in &before {
+            for route in gone {
+                needs.remove(*listener, &route.entry.action);
+            }
+        }
         let placed = served.into_iter().map(|host| {
             // Each owner is among them.
             let planned = owners.binary_search(&owner(&host)).unwrap_or_default();
@@ -318,14 +365,15 @@ impl Binding {
     }
 }
 
-fn plan(route: &HttpRoute, listener: &Arc<Listener>) -> Few<Arc<Route>> {
+fn plan(
+    route: &HttpRoute,
+    (position, listener): (usize, &Arc<Listener>),
+    needs: &mut Needs,
+    policies: &Policies,
+) -> Few<Arc<Route>> {
     let routes = route.entries.iter().map(|entry| {
-        let (entry, listener) = (entry.clone(), listener.clone());
-        Arc::new(Route {
-            entry,
-            listener,
-            encoded: OnceLock::new(),
-        })
+        let chosen = needs.add((position, listener), &entry.action, policies);
+        Arc::new(Route::new(entry, listener, chosen))
     });
     routes.collect()
 }

@@ -16,6 +16,7 @@ use super::{
     backend,
     destination::{Destination, cluster_name},
     entry::Author,
+    policy::{Chosen, Policies},
     port::Chain,
     route::Shared,
 };
@@ -80,6 +81,8 @@ pub struct Share {
     pub destination: Arc<Destination>,
     /// Above 0, relative to the sum of all, which fits 32 bits as well.
     pub weight: u32,
+    /// The policies for its connections.
+    pub chosen: Arc<Chosen>,
 }
 
 /// The TCP routes of one chain, kept up to date route by route.
@@ -88,23 +91,31 @@ pub struct TcpTable {
     chain: Arc<Chain>,
     bound: TcpRoutes,
     shares: Box<[Share]>,
+    chosen: Chosen,
 }
 
 impl TcpTable {
     /// The table with all routes that belong to some listener of the chain.
-    pub fn new(chain: Arc<Chain>, routes: &TcpRoutes) -> Self {
+    pub fn new(chain: Arc<Chain>, routes: &TcpRoutes, policies: &Policies) -> Self {
         let mut table = Self {
             chain,
             bound: TcpRoutes::new(),
             shares: Box::default(),
+            chosen: Chosen::default(),
         };
-        table.take(routes.iter().map(|(name, route)| (name, Some(route))));
+        let all = routes.iter().map(|(name, route)| (name, Some(route)));
+        table.take(all, policies);
         table
     }
 
     /// Who shares the connections, ordered by cluster; nobody if no route belongs to the chain.
     pub fn shares(&self) -> &[Share] {
         &self.shares
+    }
+
+    /// The policies for connections that somebody shares, whoever gets them.
+    pub fn chosen(&self) -> &Chosen {
+        &self.chosen
     }
 
     /// The routes that belong to some listener of the chain, by name.
@@ -119,13 +130,33 @@ impl TcpTable {
 
     /// Takes over the routes of these names as they are in `routes` now; whether others share the
     /// connections than before.
-    pub fn update(&mut self, routes: &TcpRoutes, names: &BTreeSet<Arc<str>>) -> bool {
-        self.take(names.iter().map(|name| (name, routes.get(name))))
+    pub fn update(
+        &mut self,
+        routes: &TcpRoutes,
+        names: &BTreeSet<Arc<str>>,
+        policies: &Policies,
+    ) -> bool {
+        let named = names.iter().map(|name| (name, routes.get(name)));
+        self.take(named, policies)
+    }
+
+    /// Chooses policies anew; whether that made a difference.
+    pub fn choose(&mut self, policies: &Policies) -> bool {
+        let shares = self.weigh(policies);
+        let differs = self.shares != shares;
+        let backends = shares.iter();
+        let backends: Vec<_> = backends
+            .map(|share| (&*share.destination, share.chosen.clone()))
+            .collect();
+        self.chosen = Chosen::of_split(&backends);
+        self.shares = shares;
+        differs
     }
 
     fn take<'a>(
         &mut self,
         routes: impl Iterator<Item = (&'a Arc<str>, Option<&'a Arc<TcpRoute>>)>,
+        policies: &Policies,
     ) -> bool {
         let mut touched = false;
         for (name, route) in routes {
@@ -138,18 +169,12 @@ impl TcpTable {
                 touched = true;
             }
         }
-        if !touched {
-            return false;
-        }
-        let shares = self.weigh();
-        let differs = self.shares != shares;
-        self.shares = shares;
-        differs
+        touched && self.choose(policies)
     }
 
     /// The backends of all routes of all listeners together.
-    fn weigh(&self) -> Box<[Share]> {
-        let mut weights: BTreeMap<Arc<str>, (Arc<Destination>, u64)> = BTreeMap::new();
+    fn weigh(&self, policies: &Policies) -> Box<[Share]> {
+        let mut weights: BTreeMap<Arc<str>, (Arc<Destination>, &Tags, u64)> = BTreeMap::new();
         for listener in &self.chain.listeners {
             let routes = self.bound.values();
             let routes = routes.filter(|route| route.selects(&listener.tags));
@@ -157,22 +182,24 @@ impl TcpTable {
                 // It gets nothing, and Envoy takes no weight of 0 here.
                 if backend.weight > 0 {
                     let cluster = cluster_name(&backend.destination, &listener.tags).into();
-                    let entry = || (backend.destination.clone(), 0);
-                    weights.entry(cluster).or_insert_with(entry).1 += u64::from(backend.weight);
+                    let entry = || (backend.destination.clone(), &listener.tags, 0);
+                    weights.entry(cluster).or_insert_with(entry).2 += u64::from(backend.weight);
                 }
             }
         }
         // Each rule fits 32 bits, which together they may not. Half of them leaves room for rounding up.
-        let sum: u64 = weights.values().map(|(_, weight)| weight).sum();
+        let sum: u64 = weights.values().map(|(_, _, weight)| weight).sum();
         let shrink = match sum <= u64::from(u32::MAX) {
             true => 1,
             false => sum.div_ceil(u64::from(u32::MAX / 2)),
         };
-        let share = |(cluster, (destination, weight)): (Arc<str>, (Arc<Destination>, u64))| Share {
+        let shares = weights.into_iter();
+        let shares = shares.map(|(cluster, (destination, source, weight))| Share {
             cluster,
-            destination,
             weight: u32::try_from(weight.div_ceil(shrink)).unwrap_or(u32::MAX),
-        };
-        weights.into_iter().map(share).collect()
+            chosen: policies.choose(source, &destination).into(),
+            destination,
+        });
+        shares.collect()
     }
 }

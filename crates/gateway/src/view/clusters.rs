@@ -10,7 +10,7 @@ use crate::{
     compiled::Resources,
     envoy::{self, Upstream},
     fault::Fault,
-    plan::{destination::Destination, services::Services},
+    plan::{destination::Destination, policy::Chosen, services::Services},
 };
 
 /// What goes to a cluster. One that gets TCP and HTTP is made for HTTP, with which TCP goes as well.
@@ -20,6 +20,16 @@ pub(super) enum Carries {
     Http,
     /// Whatever its instances speak.
     AsSpoken,
+}
+
+/// A cluster that something needs.
+#[derive(Clone, Copy)]
+pub(super) struct Needed<'a> {
+    pub(super) name: &'a Arc<str>,
+    pub(super) destination: &'a Arc<Destination>,
+    pub(super) carries: Carries,
+    /// The policies for its connections; the name says for which listener's.
+    pub(super) chosen: &'a Arc<Chosen>,
 }
 
 /// The clusters, each of one destination.
@@ -36,8 +46,15 @@ pub(super) struct Clusters {
 struct Cluster {
     destination: Arc<Destination>,
     carries: Carries,
+    chosen: Arc<Chosen>,
     /// Endpoints that had to be left out.
     faults: Vec<Fault>,
+}
+
+impl Cluster {
+    fn is_as(&self, needed: &Needed<'_>) -> bool {
+        self.carries == needed.carries && self.chosen == *needed.chosen
+    }
 }
 
 impl Clusters {
@@ -61,17 +78,17 @@ impl Clusters {
         self.by_service.contains_key(service)
     }
 
-    /// Keeps these clusters, given by name and destination, and no others; whether that made a difference.
+    /// Keeps these clusters and no others; whether that made a difference.
     pub(super) fn keep<'a>(
         &mut self,
-        needed: impl Iterator<Item = (&'a Arc<str>, &'a Arc<Destination>, Carries)>,
+        needed: impl Iterator<Item = Needed<'a>>,
         services: &Services,
         zone: &str,
     ) -> bool {
-        let mut wanted: BTreeMap<&Arc<str>, (&Arc<Destination>, Carries)> = BTreeMap::new();
-        for (name, destination, carries) in needed {
-            let (_, most) = wanted.entry(name).or_insert((destination, carries));
-            *most = carries.max(*most);
+        let mut wanted: BTreeMap<&Arc<str>, Needed<'a>> = BTreeMap::new();
+        for needed in needed {
+            let wanted = wanted.entry(needed.name).or_insert(needed);
+            wanted.carries = needed.carries.max(wanted.carries);
         }
         let gone: Vec<Arc<str>> = self
             .by_name
@@ -87,29 +104,31 @@ impl Clusters {
             Arc::make_mut(&mut self.clusters).remove(&name);
             Arc::make_mut(&mut self.load_assignments).remove(&name);
         }
-        for (name, (destination, carries)) in wanted {
+        for (name, needed) in wanted {
             match self.by_name.get_mut(name) {
-                Some(cluster) if cluster.carries == carries => continue,
-                Some(cluster) => cluster.carries = carries,
-                None => self.add(name, destination, carries),
+                Some(cluster) if cluster.is_as(&needed) => continue,
+                Some(cluster) => {
+                    cluster.carries = needed.carries;
+                    cluster.chosen = needed.chosen.clone();
+                }
+                None => self.add(needed),
             }
             differs |= self.encode(name, services, zone);
         }
         differs
     }
 
-    fn add(&mut self, name: &Arc<str>, destination: &Arc<Destination>, carries: Carries) {
-        let service = destination.service().into();
-        self.by_service
-            .entry(service)
-            .or_default()
-            .push(name.clone());
+    fn add(&mut self, needed: Needed<'_>) {
+        let service = needed.destination.service().into();
+        let of_service = self.by_service.entry(service).or_default();
+        of_service.push(needed.name.clone());
         let cluster = Cluster {
-            destination: destination.clone(),
-            carries,
+            destination: needed.destination.clone(),
+            carries: needed.carries,
+            chosen: needed.chosen.clone(),
             faults: Vec::new(),
         };
-        self.by_name.insert(name.clone(), cluster);
+        self.by_name.insert(needed.name.clone(), cluster);
     }
 
     fn forget_service(&mut self, cluster: &str, service: &str) {
@@ -155,7 +174,7 @@ impl Clusters {
         let differs = replace(
             &mut self.clusters,
             name.clone(),
-            envoy::cluster(name, upstream),
+            envoy::cluster(name, upstream, &cluster.chosen),
         );
         replace(&mut self.load_assignments, name.clone(), endpoints) | differs
     }

@@ -9,7 +9,8 @@ use std::{
 use portolan_model::{ResourceKey, kinds::DATAPLANE};
 
 use super::{
-    clusters::{Carries, Clusters},
+    Sources,
+    clusters::{Carries, Clusters, Needed},
     group::replace,
 };
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     fault::Fault,
     plan::{
         outbound::{DelegatedInstance, Outbound},
+        policy::Chosen,
         services::Services,
     },
 };
@@ -29,8 +31,8 @@ pub(super) struct DelegatedGroup {
     /// The names of its Dataplanes.
     members: BTreeSet<Arc<str>>,
     stale: Stale,
-    /// With the names of their clusters.
-    outbounds: Vec<(Outbound, Arc<str>)>,
+    /// With the names of their clusters and the policies for them.
+    outbounds: Vec<(Outbound, Arc<str>, Arc<Chosen>)>,
     listeners: Resources,
     clusters: Clusters,
     /// What every instance gets; nothing while something changed.
@@ -54,7 +56,8 @@ impl DelegatedGroup {
     /// A group without instances, not compiled yet.
     pub(super) fn new(instance: Arc<DelegatedInstance>) -> Self {
         let outbounds = instance.outbounds.iter();
-        let outbounds = outbounds.map(|outbound| (outbound.clone(), outbound.cluster_name()));
+        let outbounds =
+            outbounds.map(|outbound| (outbound.clone(), outbound.cluster_name(), Arc::default()));
         Self {
             outbounds: outbounds.collect(),
             instance,
@@ -90,6 +93,11 @@ impl DelegatedGroup {
         self.members.is_empty()
     }
 
+    /// Some policy of the mesh changed.
+    pub(super) fn policies_changed(&mut self) {
+        self.stale = Stale::Everything;
+    }
+
     /// Instances of these services changed.
     pub(super) fn services_changed(&mut self, services: &BTreeSet<&str>) {
         let Stale::Services(stale) = &mut self.stale else {
@@ -105,10 +113,10 @@ impl DelegatedGroup {
     pub(super) fn compile(
         &mut self,
         mesh: &Arc<str>,
-        services: &Services,
+        sources: &Sources,
         zone: &str,
     ) -> Arc<Compiled> {
-        if self.refresh(services, zone) {
+        if self.refresh(sources, zone) {
             self.compiled = None;
         }
         if let Some(compiled) = &self.compiled {
@@ -119,15 +127,27 @@ impl DelegatedGroup {
     }
 
     /// Takes over what changed; whether that made a difference.
-    fn refresh(&mut self, services: &Services, zone: &str) -> bool {
+    fn refresh(&mut self, sources: &Sources, zone: &str) -> bool {
+        let services = &sources.services;
         match mem::take(&mut self.stale) {
             Stale::Everything => {
+                for (outbound, _, chosen) in &mut self.outbounds {
+                    let source = &self.instance.tags;
+                    *chosen = sources
+                        .policies
+                        .choose(source, &outbound.destination)
+                        .into();
+                }
                 let needed = self.outbounds.iter();
-                let needed =
-                    needed.map(|(outbound, name)| (name, &outbound.destination, Carries::AsSpoken));
-                self.clusters.keep(needed, services, zone);
-                self.listen(|_| true, services);
-                true
+                let needed = needed.map(|(outbound, name, chosen)| Needed {
+                    name,
+                    destination: &outbound.destination,
+                    carries: Carries::AsSpoken,
+                    chosen,
+                });
+                let differs = self.clusters.keep(needed, services, zone);
+                // Without a listener there is nothing yet.
+                self.listen(|_| true, services) | differs | self.compiled.is_none()
             }
             Stale::Services(changed) if changed.is_empty() => false,
             Stale::Services(changed) => {
@@ -142,11 +162,11 @@ impl DelegatedGroup {
     /// Makes the listeners for these services anew; whether any differs.
     fn listen(&mut self, is_meant: impl Fn(&str) -> bool, services: &Services) -> bool {
         let mut differs = false;
-        for (outbound, cluster) in &self.outbounds {
+        for (outbound, cluster, chosen) in &self.outbounds {
             if is_meant(outbound.destination.service()) {
                 let spoken = services.spoken(&outbound.destination);
                 let tags = &self.instance.tags;
-                let listener = envoy::outbound_listener(outbound, cluster, spoken, tags);
+                let listener = envoy::outbound_listener(outbound, cluster, chosen, spoken, tags);
                 differs |= replace(&mut self.listeners, outbound.listener_name(), listener);
             }
         }

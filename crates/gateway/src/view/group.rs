@@ -57,11 +57,20 @@ struct Stale {
     routes: BTreeSet<Arc<str>>,
     secrets: bool,
     services: BTreeSet<Box<str>>,
+    policies: bool,
 }
 
 impl Stale {
     fn is_nothing(&self) -> bool {
-        !self.gateways && self.routes.is_empty() && !self.secrets && self.services.is_empty()
+        let Self {
+            gateways,
+            routes,
+            secrets,
+            services,
+            policies,
+        } = self;
+        let any = *gateways || *secrets || *policies;
+        !any && routes.is_empty() && services.is_empty()
     }
 }
 
@@ -127,6 +136,11 @@ impl Group {
         self.stale.secrets |= named;
     }
 
+    /// Some policy of the mesh changed.
+    pub(super) fn policies_changed(&mut self) {
+        self.stale.policies = true;
+    }
+
     /// Instances of these services changed.
     pub(super) fn services_changed(&mut self, services: &BTreeSet<&str>) {
         for service in services {
@@ -183,7 +197,7 @@ impl Group {
         if changes.listener || stale.secrets {
             changed |= self.collect_certificates();
         }
-        self.collect_faults() | changed
+        self.collect_faults(sources) | changed
     }
 
     /// Lets every chain take over the routes and Secrets that changed.
@@ -194,6 +208,9 @@ impl Group {
         };
         for chain in self.ports.iter_mut().flat_map(|open| &mut open.chains) {
             let mut changes = chain.update_routes(sources, &stale.routes);
+            if stale.policies {
+                changes |= chain.choose_policies(&sources.policies);
+            }
             if stale.secrets {
                 changes |= chain.update_certificates(&gateway.key, &sources.secrets);
             }
@@ -254,12 +271,13 @@ impl Group {
     }
 
     /// Collects what had to be left out; whether that differs from before.
-    fn collect_faults(&mut self) -> bool {
+    fn collect_faults(&mut self, sources: &Sources) -> bool {
         let faults = self
             .gateway_faults
             .iter()
             .chain(self.chains().flat_map(OpenChain::faults))
-            .chain(self.clusters.faults());
+            .chain(self.clusters.faults())
+            .chain(sources.policies.faults());
         let faults: BTreeSet<&Fault> = faults.collect();
         if self.faults.iter().eq(faults.iter().copied()) {
             return false;

@@ -23,6 +23,7 @@ use crate::{
         dataplane::{Dataplane, GatewayInstance},
         gateway::Gateway,
         outbound::DelegatedInstance,
+        policy::Policies,
         route::{HttpRoute, Shared},
         services::Services,
         table::Routes,
@@ -64,6 +65,7 @@ struct Sources {
     tcp_routes: TcpRoutes,
     secrets: Secrets,
     services: Services,
+    policies: Policies,
 }
 
 impl ZoneView {
@@ -79,7 +81,8 @@ impl ZoneView {
     /// passed over.
     pub fn put(&mut self, resource: &Arc<Resource>) {
         let ResourceKey { kind, mesh, name } = &resource.key;
-        if ![MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET, DATAPLANE].contains(kind) {
+        let own = [MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET, DATAPLANE].contains(kind);
+        if !own && !Policies::has(*kind) {
             return;
         }
         let mesh = self.meshes.entry(mesh.clone()).or_default();
@@ -89,6 +92,9 @@ impl ZoneView {
             mesh.set_route(name, Some(resource));
         } else if *kind == SECRET {
             mesh.set_secret(name, Some(resource));
+        } else if Policies::has(*kind) {
+            mesh.sources.policies.put(resource);
+            mesh.policies_changed();
         } else {
             mesh.set_dataplane(name, Some(Dataplane::read(resource, &self.zone)));
         }
@@ -107,6 +113,9 @@ impl ZoneView {
             mesh.set_secret(&key.name, None);
         } else if key.kind == DATAPLANE {
             mesh.set_dataplane(&key.name, None);
+        } else if Policies::has(key.kind) {
+            mesh.sources.policies.remove(key);
+            mesh.policies_changed();
         }
     }
 
@@ -126,13 +135,20 @@ impl ZoneView {
             }
             GatewayInstance::Delegated(instance) => {
                 let group = mesh.delegated.get_mut(instance)?;
-                Some(group.compile(&dataplane.mesh, &sources.services, &self.zone))
+                Some(group.compile(&dataplane.mesh, sources, &self.zone))
             }
         }
     }
 }
 
 impl Mesh {
+    fn policies_changed(&mut self) {
+        self.groups.values_mut().for_each(Group::policies_changed);
+        self.delegated
+            .values_mut()
+            .for_each(DelegatedGroup::policies_changed);
+    }
+
     fn set_gateway(&mut self, name: &Arc<str>, gateway: Option<Gateway>) {
         match gateway {
             Some(gateway) => self

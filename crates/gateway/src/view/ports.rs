@@ -6,7 +6,7 @@ use portolan_model::ResourceKey;
 
 use super::{
     Sources,
-    clusters::Carries,
+    clusters::{Carries, Needed},
     secrets::{Issued, Secrets},
 };
 use crate::{
@@ -14,9 +14,9 @@ use crate::{
     fault::Fault,
     plan::{
         certificate::Source,
-        destination::Destination,
+        policy::Policies,
         port::{Chain, Port},
-        table::RouteTable,
+        table::{self, RouteTable},
         tcp::TcpTable,
     },
 };
@@ -74,6 +74,25 @@ impl Changes {
         clusters: true,
         listener: true,
     };
+
+    /// All of what TCP routes are to a chain, or none of it.
+    fn tcp(differs: bool) -> Self {
+        Self {
+            table: false,
+            clusters: differs,
+            listener: differs,
+        }
+    }
+}
+
+impl From<table::Changes> for Changes {
+    fn from(changes: table::Changes) -> Self {
+        Self {
+            table: changes.routes,
+            clusters: changes.clusters,
+            listener: false,
+        }
+    }
 }
 
 impl BitOrAssign for Changes {
@@ -86,9 +105,16 @@ impl BitOrAssign for Changes {
 
 impl OpenChain {
     fn new(chain: &Arc<Chain>, http: bool, gateway: &ResourceKey, sources: &Sources) -> Self {
+        let policies = &sources.policies;
         let routes = match http {
-            true => ChainRoutes::Http(RouteTable::new(chain.clone(), &sources.routes)),
-            false => ChainRoutes::Tcp(TcpTable::new(chain.clone(), &sources.tcp_routes)),
+            true => {
+                let table = RouteTable::new(chain.clone(), &sources.routes, policies);
+                ChainRoutes::Http(table)
+            }
+            false => {
+                let table = TcpTable::new(chain.clone(), &sources.tcp_routes, policies);
+                ChainRoutes::Tcp(table)
+            }
         };
         Self {
             chain: chain.clone(),
@@ -104,22 +130,20 @@ impl OpenChain {
         names: &BTreeSet<Arc<str>>,
     ) -> Changes {
         match &mut self.routes {
-            ChainRoutes::Http(table) => {
-                let changes = table.update(&sources.routes, names);
-                Changes {
-                    table: changes.routes,
-                    clusters: changes.clusters,
-                    listener: false,
-                }
-            }
+            ChainRoutes::Http(table) => table
+                .update(&sources.routes, names, &sources.policies)
+                .into(),
             ChainRoutes::Tcp(table) => {
-                let differs = table.update(&sources.tcp_routes, names);
-                Changes {
-                    table: false,
-                    clusters: differs,
-                    listener: differs,
-                }
+                Changes::tcp(table.update(&sources.tcp_routes, names, &sources.policies))
             }
+        }
+    }
+
+    /// Chooses policies anew.
+    pub(super) fn choose_policies(&mut self, policies: &Policies) -> Changes {
+        match &mut self.routes {
+            ChainRoutes::Http(table) => table.choose(policies).into(),
+            ChainRoutes::Tcp(table) => Changes::tcp(table.choose(policies)),
         }
     }
 
@@ -158,7 +182,7 @@ impl OpenChain {
             (ChainRoutes::Http(_), Ok(_)) => Does::Http,
             (ChainRoutes::Tcp(table), Ok(_)) => match table.shares() {
                 [] => Does::Close,
-                shares => Does::Tcp(shares),
+                shares => Does::Tcp(shares, table.chosen()),
             },
         };
         ChainUse {
@@ -176,7 +200,7 @@ impl OpenChain {
     pub(super) fn shown_certificates(&self) -> &[Issued] {
         match self.in_use().does {
             Does::Close => &[],
-            Does::Http | Does::Tcp(_) => self.issued(),
+            Does::Http | Does::Tcp(..) => self.issued(),
         }
     }
 
@@ -200,12 +224,23 @@ impl OpenChain {
         }
     }
 
-    /// The clusters that its routes need, by name and destination; some may come more than once.
-    pub(super) fn clusters(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Destination>, Carries)> {
+    /// The clusters that its routes need; some may come more than once.
+    pub(super) fn clusters(&self) -> impl Iterator<Item = Needed<'_>> {
         let http = self.table().into_iter().flat_map(RouteTable::clusters);
+        let http = http.map(|(name, destination, chosen)| Needed {
+            name,
+            destination,
+            carries: Carries::Http,
+            chosen,
+        });
         let tcp = self.tcp_table().into_iter().flat_map(TcpTable::shares);
-        http.map(|(name, destination)| (name, destination, Carries::Http))
-            .chain(tcp.map(|share| (&share.cluster, &share.destination, Carries::Tcp)))
+        let tcp = tcp.map(|share| Needed {
+            name: &share.cluster,
+            destination: &share.destination,
+            carries: Carries::Tcp,
+            chosen: &share.chosen,
+        });
+        http.chain(tcp)
     }
 
     /// What had to be left out.

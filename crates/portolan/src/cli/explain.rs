@@ -179,6 +179,7 @@ fn show(text: &mut String, answer: &Answer) {
         for filter in &route.filters {
             line(text, 1, "filter", filter);
         }
+        policies(text, 1, &route.policies);
         for taken in &route.backends {
             backend(text, taken);
         }
@@ -228,6 +229,14 @@ fn backend(text: &mut String, backend: &BackendTaken) {
         "backend",
         &format!("{} {}%: {endpoints}", tags.join(" "), backend.percent),
     );
+    policies(text, 2, &backend.policies);
+}
+
+fn policies(text: &mut String, depth: usize, policies: &[PolicyTaken]) {
+    for policy in policies {
+        let shown = format!("{} {}: {}", policy.r#type, policy.name, policy.why);
+        line(text, depth, "policy", &shown);
+    }
 }
 
 /// One line: what it is about, in a column of its own, and what is to be said.
