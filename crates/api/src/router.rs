@@ -10,7 +10,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use http::StatusCode;
-use portolan_model::{Kind, Scope};
+use portolan_model::{Kind, Scope, kinds};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
@@ -93,6 +93,11 @@ fn with_kind(router: Router<Shared>, kind: Kind) -> Router<Shared> {
         ),
     };
     let mut router = router.route(&format!("{base}/{{name}}"), item(kind, View::Resource));
+    if kind.policy || kind == kinds::MESH_GATEWAY_ROUTE {
+        let dataplanes =
+            get(async move |state, call| gateways::dataplanes::dataplanes(kind, state, call).await);
+        router = router.route(&format!("{base}/{{name}}/dataplanes"), dataplanes);
+    }
     for collection in [Some(&base), across_meshes.as_ref()].into_iter().flatten() {
         router = router.route(collection, all(kind, View::Resource));
         if let Some(insight) = insight_of(kind) {

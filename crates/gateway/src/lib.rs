@@ -31,6 +31,21 @@ pub mod lint;
 pub mod plan;
 mod view;
 
+use plan::policy::CONNECTION_POLICIES;
+use portolan_model::{Kind, kinds};
+
+/// The kinds of resources that gateways are made of.
+pub fn inputs() -> impl Iterator<Item = Kind> {
+    let own = [
+        kinds::MESH,
+        kinds::MESH_GATEWAY,
+        kinds::MESH_GATEWAY_ROUTE,
+        kinds::SECRET,
+        kinds::DATAPLANE,
+    ];
+    own.into_iter().chain(CONNECTION_POLICIES.iter().copied())
+}
+
 pub use compiled::{Compiled, Resources};
 pub use envoy::{
     CLUSTER, CLUSTER_LOAD_ASSIGNMENT, Encoded, LISTENER, ROUTE_CONFIGURATION, RUNTIME_LAYER, SECRET,

@@ -10,6 +10,15 @@ use crate::{kind::SpecError, labels, resource::Resource};
 /// # Errors
 /// When the stored spec is not readable, which means that it was written by something else.
 pub fn to_json(resource: &Resource) -> Result<Value, SpecError> {
+    let mut json = meta_to_json(resource);
+    if let Value::Object(spec) = resource.key.kind.spec_to_json(&resource.spec)? {
+        json.extend(spec);
+    }
+    Ok(json.into())
+}
+
+/// The meta fields alone.
+pub fn meta_to_json(resource: &Resource) -> Map<String, Value> {
     let key = &resource.key;
     let mut json = Map::new();
     json.insert("type".to_owned(), key.kind.name().into());
@@ -32,10 +41,7 @@ pub fn to_json(resource: &Resource) -> Result<Value, SpecError> {
     if let Some(kri) = kri(resource) {
         json.insert("kri".to_owned(), kri.into());
     }
-    if let Value::Object(spec) = key.kind.spec_to_json(&resource.spec)? {
-        json.extend(spec);
-    }
-    Ok(json.into())
+    json
 }
 
 /// Kuma's resource identifier, `kri_SHORT_MESH_ZONE_NAMESPACE_NAME_SECTION`, for kinds that have a short

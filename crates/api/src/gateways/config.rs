@@ -15,7 +15,6 @@ use portolan_model::{ResourceKey, kinds};
 use portolan_store::Snapshot;
 use serde_json::{Map, Value, json};
 
-use super::INPUTS;
 use crate::{
     answer, call::Call, config::Role, problem::Problem, read::key, router::Shared,
     write::refusal::check_mesh,
@@ -42,7 +41,7 @@ pub(crate) async fn config(State(api): State<Shared>, call: Call) -> Result<Resp
 
 fn shown(chart: &Chart, snapshot: &Snapshot, dataplane: &ResourceKey, zone: &str) -> Option<Value> {
     let mut view = ZoneView::new(zone);
-    for kind in INPUTS {
+    for kind in portolan_gateway::inputs() {
         let resources = snapshot.list(kind, Some(&dataplane.mesh));
         resources.for_each(|resource| view.put(resource));
     }

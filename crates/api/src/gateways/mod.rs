@@ -2,26 +2,20 @@
 //! `gateway` over charts that follow the store's index here.
 
 pub(crate) mod config;
+pub(crate) mod dataplanes;
 pub(crate) mod explain;
 pub(crate) mod lint;
+mod matched;
 pub(crate) mod policies;
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portolan_gateway::chart::{Chart, Charts};
-use portolan_model::{Kind, Revision, kinds};
+use portolan_model::Revision;
 use portolan_store::{Change, Snapshot};
 
 use crate::config::Role;
-
-/// What charts are made of. Of a Secret they keep whether a certificate can be had from it.
-pub(crate) const INPUTS: [Kind; 4] = [
-    kinds::MESH_GATEWAY,
-    kinds::MESH_GATEWAY_ROUTE,
-    kinds::SECRET,
-    kinds::DATAPLANE,
-];
 
 /// Charts that follow an index: made when first asked for, then kept up to date change by change whenever
 /// they are asked for again.
@@ -62,7 +56,7 @@ impl GatewayCharts {
             charts: Charts::new(here(role)),
             seen: 0,
         }));
-        for kind in INPUTS {
+        for kind in portolan_gateway::inputs() {
             for change in snapshot.changes_after(kind, followed.seen) {
                 match change {
                     Change::Put(resource) => followed.charts.put(&resource),

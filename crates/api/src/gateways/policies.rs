@@ -4,18 +4,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use portolan_gateway::{
-    chart::{Chart, Passage, Way},
-    plan::{destination::Destination, table::RouteTable, tcp::TcpTable},
-};
-use portolan_model::kinds;
-use serde_json::{Value, json};
+use portolan_gateway::{chart::Chart, plan::outbound::DelegatedInstance};
+use portolan_model::{ResourceKey, json, kinds};
+use portolan_store::Snapshot;
+use serde_json::{Map, Value, json};
 
+use super::matched::{self, Host, Matched, attachment, keys};
 use crate::{
     answer, call::Call, problem::Problem, read::key, router::Shared, write::refusal::check_mesh,
 };
 
-/// For a gateway instance its MeshGateway, listeners, hosts, routes and their destinations.
+/// For a gateway instance its MeshGateway, listeners, hosts, routes, their destinations and the policies for
+/// each; for a delegated one its outbounds with theirs.
 pub(crate) async fn policies(State(api): State<Shared>, call: Call) -> Result<Response, Problem> {
     let snapshot = api.store.index().snapshot();
     check_mesh(&snapshot, kinds::DATAPLANE, &call.mesh)?;
@@ -24,77 +24,89 @@ pub(crate) async fn policies(State(api): State<Shared>, call: Call) -> Result<Re
         .ok_or_else(|| Problem::not_found("Could not retrieve a resource"))?;
     let work = tokio::task::spawn_blocking(move || {
         let chart = api.gateways.mesh(&api.role, &snapshot, &call.mesh);
-        inspected(&chart, &call.mesh, &call.name)
+        let view = View {
+            chart: &chart,
+            snapshot: &snapshot,
+            mesh: call.mesh.as_str().into(),
+        };
+        view.inspected(&call.name)
     });
     let body = work.await.map_err(|_| Problem::internal())?;
     Ok(answer::json(StatusCode::OK, &body))
 }
 
-fn inspected(chart: &Chart, mesh: &str, dataplane: &str) -> Value {
-    let Some(fleet) = chart.fleet_of(dataplane) else {
-        return json!({ "kind": "SidecarDataplane", "total": 0, "items": [] });
-    };
-    let name = fleet
-        .gateway
-        .as_ref()
-        .map_or("", |gateway| &*gateway.key.name);
-    let passages = chart.passages(fleet);
-    let ports = passages.chunk_by(|left, right| left.port.number == right.port.number);
-    let listeners: Vec<_> = ports.map(listener).collect();
-    json!({
-        "kind": "MeshGatewayDataplane",
-        "gateway": { "mesh": mesh, "name": name },
-        "listeners": listeners,
-    })
+struct View<'a> {
+    chart: &'a Chart,
+    snapshot: &'a Snapshot,
+    mesh: Arc<str>,
 }
 
-/// The chains of one port.
-fn listener(chains: &[Passage]) -> Value {
-    let port = &chains[0].port;
-    let hosts = chains.iter().flat_map(|passage| match &passage.way {
-        Way::Http(table) => hosts(table),
-        Way::Tcp(table) => vec![shared(&passage.chain.hostname.to_string(), table)],
-    });
-    let hosts: Vec<_> = hosts.collect();
-    json!({ "port": port.number, "protocol": port.protocol.to_string(), "hosts": hosts })
-}
-
-fn hosts(table: &RouteTable) -> Vec<Value> {
-    let hosts = table.hosts().map(|(host, routes)| {
-        let mut by_name: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
-        for route in routes {
-            let destinations = by_name.entry(route.entry.author.name()).or_default();
-            add(destinations, route.entry.action.destinations());
-        }
-        told(&host.name, by_name)
-    });
-    hosts.collect()
-}
-
-/// A chain that carries no HTTP, as its one host.
-fn shared(hostname: &str, table: &TcpTable) -> Value {
-    let mut by_name: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
-    for route in table.routes() {
-        let destinations = by_name.entry(route.author.name()).or_default();
-        let backends = route.backends.iter();
-        add(destinations, backends.map(|backend| &backend.destination));
+impl View<'_> {
+    fn inspected(&self, dataplane: &str) -> Value {
+        let Some(fleet) = self.chart.fleet_of(dataplane) else {
+            let mut delegated = self.chart.delegated();
+            let instance = delegated.find(|(name, _)| ***name == *dataplane);
+            let items = instance.map_or_else(Vec::new, |(_, instance)| self.outbounds(instance));
+            return json!({ "kind": "SidecarDataplane", "total": items.len(), "items": items });
+        };
+        let gateway = fleet.gateway.as_ref();
+        let name = gateway.map_or("", |gateway| &*gateway.key.name);
+        let listeners = matched::listeners(self.chart, &self.mesh, fleet);
+        let listeners: Vec<_> = listeners
+            .iter()
+            .map(|listener| {
+                let hosts: Vec<_> = listener.hosts.iter().map(|host| self.host(host)).collect();
+                json!({ "port": listener.port, "protocol": listener.protocol, "hosts": hosts })
+            })
+            .collect();
+        json!({
+            "kind": "MeshGatewayDataplane",
+            "gateway": { "mesh": &*self.mesh, "name": name },
+            "listeners": listeners,
+        })
     }
-    told(hostname, by_name)
-}
 
-fn add<'a>(to: &mut Vec<Value>, destinations: impl Iterator<Item = &'a Arc<Destination>>) {
-    for destination in destinations {
-        let destination = json!({ "tags": destination.tags(), "policies": {} });
-        if !to.contains(&destination) {
-            to.push(destination);
-        }
+    fn host(&self, host: &Host) -> Value {
+        let routes = host.routes.iter();
+        let routes: Vec<_> = routes
+            .map(|(name, destinations)| {
+                let destinations: Vec<_> = destinations.iter().map(|one| self.told(one)).collect();
+                json!({ "route": &**name, "destinations": destinations })
+            })
+            .collect();
+        json!({ "hostName": host.name, "routes": routes })
     }
-}
 
-fn told(hostname: &str, by_name: BTreeMap<&str, Vec<Value>>) -> Value {
-    let routes: Vec<_> = by_name
-        .iter()
-        .map(|(name, destinations)| json!({ "route": name, "destinations": destinations }))
-        .collect();
-    json!({ "hostName": hostname, "routes": routes })
+    fn told(&self, matched: &Matched) -> Value {
+        let metas = matched.policies.iter().filter_map(|key| {
+            let kind = key.kind.name().to_owned();
+            Some((kind, self.meta(key)?))
+        });
+        let policies: Map<_, _> = metas.collect();
+        json!({ "tags": matched.destination.tags(), "policies": policies })
+    }
+
+    fn meta(&self, key: &ResourceKey) -> Option<Value> {
+        Some(json::meta_to_json(&*self.snapshot.get(key)?).into())
+    }
+
+    /// What each outbound of a DELEGATED instance gets, in one item for each thing that it is attached to.
+    fn outbounds(&self, instance: &DelegatedInstance) -> Vec<Value> {
+        let mut items: BTreeMap<String, Value> = BTreeMap::new();
+        for outbound in &instance.outbounds {
+            let policies = self.chart.policies();
+            let chosen = policies.choose(&instance.tags, &outbound.destination);
+            for key in keys(&self.mesh, &chosen) {
+                let address = outbound.at.to_string();
+                let attached = attachment(key.kind, &address, outbound.destination.service());
+                let item = items.entry(attached.to_string()).or_insert_with(|| {
+                    let mut item = attached;
+                    item["matchedPolicies"] = json!({});
+                    item
+                });
+                item["matchedPolicies"][key.kind.name()] = self.meta(&key).into_iter().collect();
+            }
+        }
+        items.into_values().collect()
+    }
 }

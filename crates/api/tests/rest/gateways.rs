@@ -288,6 +288,102 @@ async fn dataplanes_are_inspected_as_kumactl_asks() {
     );
 }
 
+fn timeout(name: &str, from: &str, to: &str) -> Value {
+    json!({
+        "type": "Timeout", "mesh": "default", "name": name,
+        "sources": [{ "match": { "kuma.io/service": from } }],
+        "destinations": [{ "match": { "kuma.io/service": to } }],
+        "conf": { "connectTimeout": "3s" },
+    })
+}
+
+#[tokio::test]
+async fn policies_are_inspected_as_kumactl_asks() {
+    let served = edge(zone("east")).await;
+    served.seed(&timeout("all", "*", "*")).await;
+    served.seed(&timeout("api", "edge-gateway", "api")).await;
+    served.seed(&timeout("other", "other", "*")).await;
+    let policies = served
+        .get("/meshes/default/dataplanes/gw-east/policies")
+        .await
+        .json();
+    let destination = &policies["listeners"][0]["hosts"][0]["routes"][0]["destinations"][0];
+    assert_eq!(destination["policies"]["Timeout"]["name"], "api");
+    assert_eq!(destination["policies"]["Timeout"]["type"], "Timeout");
+    assert!(destination["policies"]["Timeout"].get("conf").is_none());
+
+    let dataplanes = served.get("/meshes/default/timeouts/api/dataplanes").await;
+    assert_eq!(
+        dataplanes.json(),
+        json!({ "total": 2, "items": [
+            {
+                "kind": "MeshGatewayDataplane",
+                "dataplane": { "mesh": "default", "name": "gw-east" },
+                "gateway": { "mesh": "default", "name": "edge" },
+                "listeners": [{ "port": 8080, "protocol": "HTTP", "hosts": [{ "hostName": "*", "routes": [
+                    { "route": "api", "destinations": [{ "kuma.io/service": "api" }] },
+                ] }] }],
+            },
+            {
+                "kind": "MeshGatewayDataplane",
+                "dataplane": { "mesh": "default", "name": "gw-west" },
+                "gateway": { "mesh": "default", "name": "edge" },
+                "listeners": [{ "port": 8080, "protocol": "HTTP", "hosts": [{ "hostName": "*", "routes": [
+                    { "route": "api", "destinations": [{ "kuma.io/service": "api" }] },
+                ] }] }],
+            },
+        ] })
+    );
+    let unused = "/meshes/default/timeouts/all/dataplanes";
+    assert_eq!(
+        served.get(unused).await.json(),
+        json!({ "total": 0, "items": [] })
+    );
+    let none = served.get("/meshes/default/timeouts/none/dataplanes").await;
+    assert_eq!(none.status, 404);
+
+    let of_route = "/meshes/default/meshgatewayroutes/api/dataplanes";
+    let names: Vec<_> = served.get(of_route).await.json()["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["dataplane"]["name"].clone())
+        .collect();
+    assert_eq!(names, ["gw-east", "gw-west"]);
+}
+
+#[tokio::test]
+async fn policies_of_delegated_gateways_are_inspected_too() {
+    let served = edge(zone("east")).await;
+    let networking = json!({
+        "address": "10.0.0.9",
+        "gateway": { "type": "DELEGATED", "tags": { "kuma.io/service": "nginx" } },
+        "outbound": [{ "port": 10001, "tags": { "kuma.io/service": "api" } }],
+    });
+    served.seed(&dataplane("nginx-1", "east", networking)).await;
+    served.seed(&timeout("nginx", "nginx", "api")).await;
+    let attachment = json!({ "type": "outbound", "name": "127.0.0.1:10001", "service": "api" });
+    let policies = served
+        .get("/meshes/default/dataplanes/nginx-1/policies")
+        .await
+        .json();
+    let item = &policies["items"][0];
+    assert_eq!(policies["kind"], "SidecarDataplane");
+    assert_eq!(item["name"], attachment["name"]);
+    assert_eq!(item["matchedPolicies"]["Timeout"][0]["name"], "nginx");
+    let dataplanes = served
+        .get("/meshes/default/timeouts/nginx/dataplanes")
+        .await;
+    assert_eq!(
+        dataplanes.json()["items"],
+        json!([{
+            "kind": "SidecarDataplane",
+            "dataplane": { "mesh": "default", "name": "nginx-1" },
+            "attachments": [attachment],
+        }])
+    );
+}
+
 #[tokio::test]
 async fn a_zone_shows_what_an_instance_is_configured_with() {
     let served = edge(zone("east")).await;

@@ -24,9 +24,10 @@ pub use passage::{Passage, Way};
 use crate::{
     lint::Spots,
     plan::{
-        dataplane::Dataplane,
+        dataplane::{Dataplane, GatewayInstance},
         destination::Destination,
         gateway::{self, Gateway},
+        outbound::DelegatedInstance,
         policy::Policies,
         port::{Listener, Protocol},
         route::{HttpRoute, Shared},
@@ -266,6 +267,15 @@ impl Chart {
     fn forget_fleets(&mut self) {
         self.fleets.take();
         self.listeners.take();
+    }
+
+    /// The gateway instances with a gateway of their own in front, by name.
+    pub fn delegated(&self) -> impl Iterator<Item = (&Arc<str>, &DelegatedInstance)> {
+        let dataplanes = self.dataplanes.iter();
+        dataplanes.filter_map(|(name, placed)| match placed.dataplane.gateway.as_ref()? {
+            GatewayInstance::Delegated(instance) => Some((name, &**instance)),
+            GatewayInstance::Builtin(_) => None,
+        })
     }
 
     /// The fleet that a gateway instance belongs to; nothing if there is no such instance.

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use portolan_gateway::{Compiled, ZoneView};
-use portolan_model::{Kind, ResourceKey, Revision, kinds};
+use portolan_model::{ResourceKey, Revision};
 use portolan_store::{Change, Index, Snapshot as Stored};
 use portolan_xds::Snapshot;
 use prometheus_client::metrics::histogram::Histogram;
@@ -16,15 +16,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{conversion::Conversions, sessions::Sessions};
-
-/// What a gateway's configuration is made of.
-const INPUTS: [Kind; 5] = [
-    kinds::MESH,
-    kinds::MESH_GATEWAY,
-    kinds::MESH_GATEWAY_ROUTE,
-    kinds::SECRET,
-    kinds::DATAPLANE,
-];
 
 /// Longest wait for a proxy to take a change before the next one is compiled.
 const MOST_PATIENCE: Duration = Duration::from_millis(250);
@@ -118,7 +109,7 @@ impl Compiler {
             self.view = ZoneView::new(&self.zone);
             self.seen = 0;
         }
-        for kind in INPUTS {
+        for kind in portolan_gateway::inputs() {
             for change in stored.changes_after(kind, self.seen) {
                 match change {
                     Change::Put(resource) => self.view.put(&resource),
@@ -131,9 +122,8 @@ impl Compiler {
 
     /// Whether there are more than `count` changes that it has not taken over.
     fn lacks(&self, count: usize, stored: &Stored) -> bool {
-        let changes = INPUTS
-            .iter()
-            .flat_map(|kind| stored.changes_after(*kind, self.seen));
+        let changes =
+            portolan_gateway::inputs().flat_map(|kind| stored.changes_after(kind, self.seen));
         changes.take(count + 1).count() > count
     }
 
