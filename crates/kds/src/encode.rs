@@ -6,11 +6,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use portolan_model::{Resource, ResourceKey, Revision};
 use portolan_proto::{
     discovery::Resource as WireResource,
     mesh::{KumaResource, kuma_resource::Meta},
-    well_known::Any,
+    well_known::{Any, Timestamp as WireTime},
 };
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -95,6 +96,7 @@ impl Encoder {
             name,
             mesh: key.mesh.to_string(),
             labels,
+            creation_time: Some(timestamp(resource.created)),
             ..Meta::default()
         };
         let body = KumaResource {
@@ -116,9 +118,15 @@ impl Encoder {
     }
 }
 
+fn timestamp(time: Timestamp) -> WireTime {
+    WireTime {
+        seconds: time.as_second(),
+        nanos: time.subsec_nanosecond(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use portolan_model::{Labels, kinds};
 
     use super::*;
@@ -149,6 +157,7 @@ mod tests {
             ("r-fdz955892fv4vx28", "default")
         );
         assert_eq!(meta.labels["kuma.io/display-name"], "r");
+        assert_eq!(meta.creation_time, Some(WireTime::default()));
         let spec = body.spec.unwrap();
         assert_eq!(
             spec.type_url,

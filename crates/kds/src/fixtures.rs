@@ -40,6 +40,7 @@ pub(crate) async fn put_labelled(store: &dyn Store, key: ResourceKey, labels: La
         labels,
         spec: Default::default(),
         expect: Expect::Any,
+        created: None,
     };
     write(store, put).await;
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use portolan_model::{Kind, Labels, ResourceKey, Revision, resource::ShownSpec};
 
 /// Writes that happen together or not at all.
@@ -43,7 +44,7 @@ pub enum Requirement {
 /// One write.
 #[derive(Clone)]
 pub enum Write {
-    /// Creates or replaces. Equal labels and spec are no change: no revision, no version, no feed.
+    /// Creates or replaces. Equal labels, spec and time of creation are no change: no revision, no version, no feed.
     Put {
         /// What to write.
         key: ResourceKey,
@@ -51,6 +52,8 @@ pub enum Write {
         labels: Labels,
         /// Canonical encoding of its spec.
         spec: Bytes,
+        /// When it was created, if another store says so; else that is the moment of its first write.
+        created: Option<Timestamp>,
         /// What must be there before.
         expect: Expect,
     },
@@ -75,12 +78,14 @@ impl fmt::Debug for Write {
                 key,
                 labels,
                 spec,
+                created,
                 expect,
             } => f
                 .debug_struct("Put")
                 .field("key", key)
                 .field("labels", labels)
                 .field("spec", &ShownSpec(key.kind, spec))
+                .field("created", created)
                 .field("expect", expect)
                 .finish(),
             Self::Delete { key, expect } => write!(f, "Delete({key}, {expect:?})"),

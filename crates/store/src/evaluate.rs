@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use portolan_model::{Kind, Labels, Resource, ResourceKey, Revision, Scope};
+use portolan_model::{Kind, Resource, ResourceKey, Revision, Scope};
 
 use crate::{
     batch::{Batch, Expect, Outcome, Requirement, Write},
@@ -38,8 +37,20 @@ pub(crate) fn evaluate(
                 key,
                 labels,
                 spec,
+                created,
                 expect,
-            } => put(&mut next, &mut changes, key, labels, spec, expect, now)?,
+            } => {
+                let new = Resource {
+                    key,
+                    labels,
+                    spec,
+                    version: 1,
+                    revision: next.revision() + 1,
+                    created: created.unwrap_or(now),
+                    modified: now,
+                };
+                put(&mut next, &mut changes, new, created.is_some(), expect)?
+            }
             Write::Delete { key, expect } => delete(&mut next, &mut changes, key, expect)?,
             Write::DeleteMesh { mesh } => delete_mesh(&mut next, &mut changes, &mesh),
         };
@@ -88,35 +99,34 @@ fn expected(
     })
 }
 
+/// Puts `new`, which is as if it were created now, in its place. What is there keeps its own time of
+/// creation, unless that of `new` was told.
 fn put(
     state: &mut Snapshot,
     changes: &mut Vec<Change>,
-    key: ResourceKey,
-    labels: Labels,
-    spec: Bytes,
+    mut new: Resource,
+    told: bool,
     expect: Expect,
-    now: Timestamp,
 ) -> Result<Outcome, StoreError> {
-    let current = state.get(&key);
-    expected(&key, expect, current)?;
-    let (version, created, outcome) = match current {
-        Some(current) if current.spec == spec && current.labels == labels => {
-            return Ok(Outcome::Unchanged);
+    let current = state.get(&new.key);
+    expected(&new.key, expect, current)?;
+    let outcome = match current {
+        Some(current) => {
+            if !told {
+                new.created = current.created;
+            }
+            if current.spec == new.spec
+                && current.labels == new.labels
+                && current.created == new.created
+            {
+                return Ok(Outcome::Unchanged);
+            }
+            new.version = current.version + 1;
+            Outcome::Updated
         }
-        Some(current) => (current.version + 1, current.created, Outcome::Updated),
-        None => (1, now, Outcome::Created),
+        None => Outcome::Created,
     };
-    let revision = state.revision() + 1;
-    let resource = Resource {
-        key,
-        labels,
-        spec,
-        version,
-        revision,
-        created,
-        modified: now,
-    };
-    record(state, changes, Change::Put(Arc::new(resource)));
+    record(state, changes, Change::Put(Arc::new(new)));
     Ok(outcome)
 }
 

@@ -87,7 +87,7 @@ impl View<'_> {
     }
 
     fn meta(&self, key: &ResourceKey) -> Option<Value> {
-        Some(json::meta_to_json(&*self.snapshot.get(key)?).into())
+        Some(json::meta_to_json(self.snapshot.get(key)?).into())
     }
 
     /// What each outbound of a DELEGATED instance gets, in one item for each thing that it is attached to.

@@ -212,6 +212,7 @@ fn put(
         labels,
         spec,
         expect: Default::default(),
+        created: None,
     }
 }
 

@@ -60,6 +60,7 @@ pub(crate) async fn put(
         labels: prepared.labels,
         spec: prepared.spec,
         expect,
+        created: None,
     };
     let batch = Batch {
         requires,

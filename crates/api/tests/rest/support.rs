@@ -83,6 +83,7 @@ impl Served {
             labels,
             spec: kind.spec_from_json(resource).unwrap(),
             expect: Expect::Any,
+            created: None,
         };
         self.store
             .commit(Batch {

@@ -140,6 +140,7 @@ fn put(instance_id: &str, state: &ZoneState) -> Write {
         labels: Labels::new(),
         spec: insight(instance_id, state).encode_to_vec().into(),
         expect: Expect::Any,
+        created: None,
     }
 }
 

@@ -93,6 +93,7 @@ fn closed(resource: &Resource, now: Timestamp) -> Option<Write> {
         labels: Labels::clone(&resource.labels),
         spec: insight.encode_to_vec().into(),
         expect: Expect::Version(resource.version),
+        created: None,
     })
 }
 

@@ -119,6 +119,7 @@ impl Shared {
             labels: Labels::new(),
             spec,
             expect: Expect::Absent,
+            created: None,
         };
         let batch = Batch {
             writes: vec![write],

@@ -5,10 +5,13 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
+use jiff::Timestamp;
 use portolan_model::{Kind, Labels, Resource, ResourceKey, Scope, labels, validation};
 use portolan_proto::{
     discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node, Status},
     mesh::KumaResource,
+    well_known::Timestamp as WireTime,
 };
 use portolan_store::{Batch, Expect, Snapshot, Watermark, Write};
 use prost::Message;
@@ -136,8 +139,8 @@ impl Receiver {
         for resource in &response.resources {
             let wire = resource.resource.as_ref().map(|any| &*any.value);
             match self.from.write(kind, wire, stored) {
-                Ok((key, labels, spec)) => {
-                    written.insert(key, (labels, spec));
+                Ok(read) => {
+                    written.insert(read.key, (read.labels, read.spec, read.created));
                 }
                 Err(reason) => refused.push(format!("{}: {reason}", resource.name)),
             }
@@ -160,12 +163,17 @@ impl Receiver {
                 key,
                 expect: Expect::Any,
             })
-            .chain(written.into_iter().map(|(key, (labels, spec))| Write::Put {
-                key,
-                labels,
-                spec,
-                expect: Expect::Any,
-            }))
+            .chain(
+                written
+                    .into_iter()
+                    .map(|(key, (labels, spec, created))| Write::Put {
+                        key,
+                        labels,
+                        spec,
+                        expect: Expect::Any,
+                        created,
+                    }),
+            )
             .collect();
     }
 
@@ -207,7 +215,13 @@ impl Receiver {
     }
 }
 
-type Readable = (ResourceKey, Labels, bytes::Bytes);
+/// A resource that was read.
+struct Readable {
+    key: ResourceKey,
+    labels: Labels,
+    spec: Bytes,
+    created: Option<Timestamp>,
+}
 
 impl From {
     /// Whether a stored resource came from there, and so may be removed from there.
@@ -262,6 +276,7 @@ impl From {
         let spec = kind
             .spec_from_wire(&spec)
             .map_err(|error| error.to_string())?;
+        let created = self.created(meta.creation_time.as_ref());
         let mut all: Labels = meta.labels;
         match self {
             Self::Global => {
@@ -283,7 +298,22 @@ impl From {
         if stored.get(&key).is_some_and(|held| self.is_foreign(held)) {
             return Err("a resource of that name was written by somebody else".to_owned());
         }
-        Ok((key, all, spec))
+        Ok(Readable {
+            key,
+            labels: all,
+            spec,
+            created,
+        })
+    }
+
+    /// When a resource was created, as its sender says. A Kuma global says nothing, and when each zone first
+    /// heard of it differs from zone to zone: nobody knows, and between equals names decide.
+    fn created(&self, told: Option<&WireTime>) -> Option<Timestamp> {
+        let told = told.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok());
+        match self {
+            Self::Global => Some(told.unwrap_or(Timestamp::UNIX_EPOCH)),
+            Self::Zone(_) => told,
+        }
     }
 }
 

@@ -99,6 +99,49 @@ async fn what_is_unchanged_is_not_written() {
     assert_eq!(snapshot(&*store).revision(), before);
 }
 
+fn created(store: &dyn Store, name: &str) -> Timestamp {
+    snapshot(store).get(&route(name)).unwrap().created
+}
+
+/// A response about the route `a`, created so many seconds after the epoch if that is told.
+fn created_at(seconds: Option<i64>) -> DeltaDiscoveryResponse {
+    let mut response = response("", &["a"], &[]);
+    let any = response.resources[0].resource.as_mut().unwrap();
+    let mut body = KumaResource::decode(any.value.clone()).unwrap();
+    let time = seconds.map(|seconds| WireTime { seconds, nanos: 5 });
+    body.meta.as_mut().unwrap().creation_time = time;
+    any.value = body.encode_to_vec().into();
+    response
+}
+
+#[tokio::test]
+async fn a_resource_is_as_old_as_the_global_says() {
+    let store = store();
+    let mut receiver = from_global();
+    take(&mut receiver, &*store, created_at(Some(17))).await;
+    assert_eq!(created(&*store, "a"), Timestamp::new(17, 5).unwrap());
+    // Deleted and made anew meanwhile.
+    take(&mut receiver, &*store, created_at(Some(18))).await;
+    assert_eq!(created(&*store, "a"), Timestamp::new(18, 5).unwrap());
+}
+
+#[tokio::test]
+async fn under_a_kuma_global_nobody_is_older_than_another() {
+    let store = store();
+    take(&mut from_global(), &*store, created_at(None)).await;
+    assert_eq!(created(&*store, "a"), Timestamp::UNIX_EPOCH);
+}
+
+#[tokio::test]
+async fn what_a_kuma_zone_sends_is_as_old_as_its_arrival() {
+    let store = store();
+    let (key, sent) = dataplane("zone-1", Labels::new());
+    let response = of_dataplanes(vec![sent], &[]);
+    let mut receiver = Receiver::new(From::Zone("zone-1".to_owned()), "zone-1");
+    take(&mut receiver, &*store, response).await;
+    assert!(snapshot(&*store).get(&key).unwrap().created > Timestamp::UNIX_EPOCH);
+}
+
 #[tokio::test]
 async fn the_first_response_of_a_kuma_global_is_everything_and_later_ones_are_changes() {
     let store = store();

@@ -144,6 +144,7 @@ pub async fn put(store: &Arc<dyn Store>, keys: impl IntoIterator<Item = Resource
         labels: Labels::new(),
         spec: Default::default(),
         expect: Expect::Any,
+        created: None,
     };
     commit(store, keys.into_iter().map(put).collect()).await;
 }

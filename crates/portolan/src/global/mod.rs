@@ -129,6 +129,7 @@ async fn create_default_mesh(store: &dyn Store) -> anyhow::Result<()> {
         labels: Default::default(),
         spec,
         expect: Expect::Absent,
+        created: None,
     };
     match store
         .commit(Batch {

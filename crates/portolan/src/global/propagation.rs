@@ -302,6 +302,7 @@ mod tests {
                 labels: Default::default(),
                 spec: Default::default(),
                 expect: Expect::Any,
+                created: None,
             };
             let batch = Batch {
                 writes: vec![write],

@@ -75,6 +75,7 @@ pub(crate) async fn write(
         labels,
         spec: insight.encode_to_vec().into(),
         expect: Expect::Any,
+        created: None,
     };
     let batch = Batch {
         requires: vec![Requirement::Exists(dataplane.clone())],

@@ -148,6 +148,7 @@ impl Registrar {
             labels: all,
             spec: encoded,
             expect: Expect::Any,
+            created: None,
         };
         Ok(Prepared {
             spec,

@@ -1,5 +1,6 @@
 //! What every store must do.
 
+use jiff::Timestamp;
 use portolan_model::{ResourceKey, kinds};
 use portolan_store::{Batch, Change, Expect, Outcome, Requirement, StoreError, Watermark, Write};
 
@@ -98,6 +99,7 @@ pub async fn requirements_hold(subject: impl Subject) {
         labels: labels("m"),
         spec: Default::default(),
         expect: Expect::Any,
+        created: None,
     };
     commit(store, vec![write]).await.unwrap();
     store
@@ -114,6 +116,47 @@ pub async fn requirements_hold(subject: impl Subject) {
     store.commit(with(none, vec![])).await.unwrap();
 }
 
+pub async fn what_another_store_created_keeps_its_age(subject: impl Subject) {
+    let store = subject.store();
+    let at = |second| {
+        let Write::Put {
+            key,
+            labels,
+            spec,
+            expect,
+            ..
+        } = put("a", "1")
+        else {
+            unreachable!()
+        };
+        let created = Some(Timestamp::from_second(second).unwrap());
+        Write::Put {
+            key,
+            labels,
+            spec,
+            created,
+            expect,
+        }
+    };
+    let created = || store.index().snapshot().get(&key("a")).unwrap().created;
+    assert_eq!(
+        commit(store, vec![at(7)]).await.unwrap().outcomes,
+        [Outcome::Created]
+    );
+    assert_eq!(
+        commit(store, vec![at(7)]).await.unwrap().outcomes,
+        [Outcome::Unchanged]
+    );
+    commit(store, vec![put("a", "2")]).await.unwrap();
+    assert_eq!(
+        created(),
+        Timestamp::from_second(7).unwrap(),
+        "its own writes do not make it younger"
+    );
+    commit(store, vec![at(9)]).await.unwrap();
+    assert_eq!(created(), Timestamp::from_second(9).unwrap());
+}
+
 pub async fn a_mesh_goes_with_everything_in_it(subject: impl Subject) {
     let store = subject.store();
     let elsewhere = Write::Put {
@@ -121,6 +164,7 @@ pub async fn a_mesh_goes_with_everything_in_it(subject: impl Subject) {
         labels: labels("1"),
         spec: Default::default(),
         expect: Expect::Any,
+        created: None,
     };
     commit(store, vec![put("a", "1"), put("b", "1"), elsewhere])
         .await

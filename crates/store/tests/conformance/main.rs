@@ -24,6 +24,7 @@ suite! {
     expectations_are_kept,
     a_batch_is_all_or_nothing,
     requirements_hold,
+    what_another_store_created_keeps_its_age,
     a_mesh_goes_with_everything_in_it,
     concurrent_writers_get_gapless_revisions,
     the_feed_gives_every_key_its_last_change_in_order,

@@ -120,6 +120,7 @@ fn put(name: &str, value: &str) -> Write {
         labels: Default::default(),
         spec: kinds::SECRET.spec_from_json(&json).unwrap(),
         expect: Expect::Any,
+        created: None,
     }
 }
 

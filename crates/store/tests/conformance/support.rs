@@ -180,6 +180,7 @@ pub fn put_if(name: &str, value: &str, expect: Expect) -> Write {
         labels: labels(value),
         spec: Default::default(),
         expect,
+        created: None,
     }
 }
 
