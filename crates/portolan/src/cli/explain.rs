@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use clap::Args as ClapArgs;
-use portolan_gateway::explain::{Answer, BackendTaken, Explanation, Tried};
+use portolan_gateway::explain::{Answer, BackendTaken, Explanation, PolicyTaken, Tried};
 
 use super::{Output, client::Client, errors::Failure, print};
 
@@ -268,7 +268,9 @@ mod tests {
                 "moreTried": 1,
                 "route": {"position": 3, "name": "b", "rule": 1, "match": 0, "conditions": "PREFIX /api",
                     "filters": ["mirror 5% to copy"],
+                    "policies": [{"type": "Retry", "name": "twice", "why": "from kuma.io/service=* to kuma.io/service=api"}],
                     "backends": [{"tags": {"kuma.io/service": "api"}, "cluster": "api-1", "weight": 1, "percent": 100.0,
+                        "policies": [{"type": "Timeout", "name": "slow", "why": "from kuma.io/service=* to kuma.io/service=*"}],
                         "endpoints": ["10.0.0.1:80"], "unhealthy": 1}]},
                 "outcome": {"what": "a backend answers; it gets path /api"},
             }],
@@ -285,7 +287,9 @@ tried
              1 more, most of them of other paths
 route      3. b rule 1 match 0: PREFIX /api
   filter     mirror 5% to copy
+  policy     Retry twice: from kuma.io/service=* to kuma.io/service=api
   backend    kuma.io/service=api 100%: 10.0.0.1:80, 1 take no requests now
+    policy     Timeout slow: from kuma.io/service=* to kuma.io/service=*
 outcome    a backend answers; it gets path /api
 ";
         assert_eq!(
