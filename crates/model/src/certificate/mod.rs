@@ -78,6 +78,36 @@ pub enum BundleError {
     Mismatch(usize),
 }
 
+/// Whether PEM text has certificates, for example those of authorities, and all of them can be read.
+///
+/// # Errors
+/// [`BundleError`]: what is missing or broken.
+pub fn check_certificates(text: &[u8]) -> Result<(), BundleError> {
+    let sections = Sections::read(text)?;
+    let mut certificates = sections.certificates.iter();
+    if let Some(index) = certificates.position(|der| Certificate::read(der).is_none()) {
+        return Err(BundleError::Certificate(index + 1));
+    }
+    if sections.certificates.is_empty() {
+        Err(BundleError::NoCertificate)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether PEM text has a private key that Envoy takes.
+///
+/// # Errors
+/// [`BundleError`]: what is missing, broken, or refused by Envoy.
+pub fn check_key(text: &[u8]) -> Result<(), BundleError> {
+    let sections = Sections::read(text)?;
+    let (format, der) = sections.keys.first().ok_or(BundleError::NoKey)?;
+    format
+        .public_key(der)
+        .map(drop)
+        .map_err(|error| error.of_key(1))
+}
+
 impl Bundle {
     /// Reads PEM text. Sections other than certificates and private keys are skipped, and so are
     /// certificates that no key leads to.

@@ -2,6 +2,8 @@
 
 pub(crate) mod durations;
 pub(crate) mod fields;
+pub(crate) mod http;
+pub(crate) mod sources;
 pub(crate) mod tags;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -8,6 +8,8 @@ use crate::{
 
 /// What services may speak.
 const PROTOCOLS: [&str; 5] = ["grpc", "http", "http2", "kafka", "tcp"];
+/// Taken too, though Kuma tells nobody.
+const UNTOLD_PROTOCOL: &str = "tls";
 /// Those that are HTTP, in Kuma's order.
 const HTTP_PROTOCOLS: [&str; 3] = ["http", "http2", "grpc"];
 
@@ -59,6 +61,16 @@ pub(crate) enum Wanted {
     Service,
     /// A service and nothing else.
     ServiceAlone,
+}
+
+/// The two ends of the connections that a policy is for.
+pub(crate) fn ends(
+    violations: &mut Violations,
+    sources: (&[Selector], Wanted),
+    destinations: (&[Selector], Wanted),
+) {
+    selectors(violations, "sources", sources.0, sources.1);
+    selectors(violations, "destinations", destinations.0, destinations.1);
 }
 
 /// The selectors of a policy, at least one.
@@ -148,6 +160,7 @@ pub(crate) fn without_service(violations: &mut Violations, field: &str, given: &
 pub(crate) fn protocol(violations: &mut Violations, field: &str, given: &Tags) {
     if let Some(value) = given.get(PROTOCOL)
         && !PROTOCOLS.contains(&value.as_str())
+        && value != UNTOLD_PROTOCOL
     {
         let allowed = PROTOCOLS.join(", ");
         violations.add(

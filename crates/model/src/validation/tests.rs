@@ -29,10 +29,10 @@ pub(crate) fn with(spec: &Value, changes: &[(&str, Value)]) -> Value {
     let mut spec = spec.clone();
     for (path, value) in changes {
         let (parent, name) = path.rsplit_once('/').unwrap();
-        let parent = spec.pointer_mut(parent).unwrap();
+        let (parent, name) = (spec.pointer_mut(parent).unwrap(), name.replace("~1", "/"));
         match (parent, value) {
-            (Value::Object(fields), Value::Null) => drop(fields.remove(name)),
-            (Value::Object(fields), value) => drop(fields.insert(name.to_owned(), value.clone())),
+            (Value::Object(fields), Value::Null) => drop(fields.remove(&name)),
+            (Value::Object(fields), value) => drop(fields.insert(name, value.clone())),
             (Value::Array(items), value) => items[name.parse::<usize>().unwrap()] = value.clone(),
             (parent, _) => panic!("{path}: {parent} has no fields"),
         }
@@ -40,8 +40,11 @@ pub(crate) fn with(spec: &Value, changes: &[(&str, Value)]) -> Value {
     spec
 }
 
-/// Each row: changes to a valid spec, and all that is wrong then.
-pub(crate) fn check(kind: Kind, valid: &Value, rows: &[(&[(&str, Value)], &[&str])]) {
+/// Changes to a valid spec, as in [`with`], and all that is wrong then.
+type Row<'a> = (&'a [(&'a str, Value)], &'a [&'a str]);
+
+/// `valid` is valid, and each row is told in full.
+pub(crate) fn check(kind: Kind, valid: &Value, rows: &[Row<'_>]) {
     assert_valid(kind, valid);
     for (changes, expected) in rows {
         let spec = with(valid, changes);

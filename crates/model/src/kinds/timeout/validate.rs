@@ -26,9 +26,11 @@ const EMPTY: &str = "at least one timeout in section has to be defined";
 pub(super) fn validate(spec: &Bytes) -> Violations {
     let mut violations = Violations::default();
     let Ok(timeout) = Timeout::decode(spec.clone()) else { return violations };
-    tags::selectors(&mut violations, "sources", &timeout.sources, Wanted::Service);
-    let destinations = &timeout.destinations;
-    tags::selectors(&mut violations, "destinations", destinations, Wanted::ServiceAlone);
+    tags::ends(
+        &mut violations,
+        (&timeout.sources, Wanted::Service),
+        (&timeout.destinations, Wanted::ServiceAlone),
+    );
     match &timeout.conf {
         None => violations.add("conf", "has to be defined"),
         Some(conf) => validate_conf(&mut violations, conf),

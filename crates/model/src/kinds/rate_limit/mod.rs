@@ -1,0 +1,27 @@
+//! RateLimit.
+
+mod validate;
+
+use crate::{
+    kind::{Codec, Descriptor, Direction, Scope},
+    labels::Labels,
+    proto,
+};
+
+/// The registry's entry.
+pub static DESCRIPTOR: Descriptor = Descriptor {
+    name: "RateLimit",
+    plural: "rate-limits",
+    singular: "rate-limit",
+    short: "",
+    scope: Scope::Mesh,
+    direction: Direction::GlobalToZone,
+    policy: true,
+    read_only: false,
+    keeps_name: false,
+    message: "kuma.mesh.v1alpha1.RateLimit",
+    codec: Codec::of::<proto::mesh::RateLimit>(),
+    validate: validate::validate,
+    labels: |_| Labels::new(),
+    in_zone: |spec, _| spec,
+};
