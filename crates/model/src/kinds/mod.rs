@@ -29,6 +29,8 @@ kinds! {
     TRAFFIC_LOG = traffic_log,
     TRAFFIC_PERMISSION = traffic_permission,
     TRAFFIC_TRACE = traffic_trace,
+    TRAFFIC_ROUTE = traffic_route,
+    VIRTUAL_OUTBOUND = virtual_outbound,
     DATAPLANE = dataplane,
     DATAPLANE_INSIGHT = dataplane_insight,
     ZONE = zone,

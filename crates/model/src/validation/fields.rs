@@ -27,6 +27,23 @@ pub(crate) fn address(violations: &mut Violations, field: &str, address: &str) {
     }
 }
 
+/// A name as resolvers take them: with underscores, and perhaps with a dot at the end.
+pub(crate) fn is_dns_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    name.len() <= 253
+        && name
+            .strip_suffix('.')
+            .unwrap_or(name)
+            .split('.')
+            .all(is_label)
+}
+
 /// A regular expression in RE2's syntax, which Envoy speaks.
 pub(crate) fn regex(violations: &mut Violations, field: String, expression: &str) {
     if let Err(error) = regex::Regex::new(expression) {

@@ -1,5 +1,8 @@
 //! What an ExternalService must fulfil.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -53,7 +56,7 @@ fn validate_address(violations: &mut Violations, address: &str) {
         violations.add(FIELD, "unable to parse address");
         ("", "")
     });
-    if host.parse::<IpAddr>().is_err() && !is_dns_name(host) {
+    if host.parse::<IpAddr>().is_err() && !fields::is_dns_name(host) {
         violations.add(FIELD, "address has to be a valid IP address or a domain name");
     }
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
@@ -99,16 +102,3 @@ fn split(address: &str) -> Option<(&str, &str)> {
     };
     if host.contains(['[', ']']) || port.contains(['[', ']']) { None } else { Some((host, port)) }
 }
-
-/// As resolvers take them: with underscores, and perhaps with a dot at the end.
-fn is_dns_name(name: &str) -> bool {
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    };
-    name.len() <= 253 && name.strip_suffix('.').unwrap_or(name).split('.').all(is_label)
-}
-
-#[cfg(test)]
-mod tests;
