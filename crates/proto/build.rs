@@ -8,12 +8,15 @@ use prost::Message;
 const HIDDEN: [&str; 1] = [".kuma.system.v1alpha1.Secret"];
 
 /// The well-known types that are our own, and all others; the longest path that fits is taken.
-const WELL_KNOWN: [(&str, &str); 4] = [
+const WELL_KNOWN: [(&str, &str); 7] = [
     (".google.protobuf.Duration", "crate::well_known::Duration"),
     (
         ".google.protobuf.FloatValue",
         "crate::well_known::FloatValue",
     ),
+    (".google.protobuf.ListValue", "crate::well_known::ListValue"),
+    (".google.protobuf.Struct", "crate::well_known::Struct"),
+    (".google.protobuf.Value", "crate::well_known::Value"),
     (".google.protobuf.Timestamp", "crate::well_known::Timestamp"),
     (".google.protobuf", "::pbjson_types"),
 ];

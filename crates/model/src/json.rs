@@ -44,6 +44,27 @@ pub fn meta_to_json(resource: &Resource) -> Map<String, Value> {
     json
 }
 
+/// Writes whole numbers without a fraction, 50 and not 50.0, as they were written and as Kuma does.
+pub(crate) fn shorten_numbers(value: &mut Value) {
+    /// Beyond it not every whole number is a float of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number
+                .as_f64()
+                .filter(|float| float.fract() == 0.0 && float.abs() < EXACT);
+            if let Some(whole) = whole {
+                #[allow(clippy::cast_possible_truncation)]
+                let whole = whole as i64;
+                *number = whole.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(shorten_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(shorten_numbers),
+        _ => {}
+    }
+}
+
 /// Kuma's resource identifier, `kri_SHORT_MESH_ZONE_NAMESPACE_NAME_SECTION`, for kinds that have a short
 /// name. The zone is empty for what was written on the global.
 pub fn kri(resource: &Resource) -> Option<String> {
@@ -70,4 +91,19 @@ pub fn kri(resource: &Resource) -> Option<String> {
 /// As Go prints times: nanoseconds without trailing zeros.
 fn rfc3339(time: Timestamp) -> String {
     time.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::shorten_numbers;
+
+    #[test]
+    fn whole_numbers_have_no_fraction() {
+        let mut value = json!({ "a": [50.0, 0.5, -3.0, 7, 1e300], "b": { "c": 0.0, "d": "1.0" } });
+        shorten_numbers(&mut value);
+        let short = json!({ "a": [50, 0.5, -3, 7, 1e300], "b": { "c": 0, "d": "1.0" } });
+        assert_eq!(value, short);
+    }
 }

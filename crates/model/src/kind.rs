@@ -8,6 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
+    json,
     kinds::{GLOBAL_SECRET, KINDS, global_secret},
     labels::Labels,
     validation::Violations,
@@ -106,7 +107,9 @@ impl Codec {
             },
             to_json: |wire| {
                 let spec = T::decode(wire).map_err(|error| error.to_string())?;
-                serde_json::to_value(&spec).map_err(|error| error.to_string())
+                let mut value = serde_json::to_value(&spec).map_err(|error| error.to_string())?;
+                json::shorten_numbers(&mut value);
+                Ok(value)
             },
             canonical: |wire| Ok(T::decode(wire)?.encode_to_vec().into()),
         }

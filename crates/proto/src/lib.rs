@@ -8,13 +8,19 @@
 
 mod duration;
 mod float_value;
+mod structure;
 mod timestamp;
 
 /// Well-known types (`Duration`, `Any`, `Struct`, wrappers) with their proto3 JSON form.
 pub mod well_known {
     pub use pbjson_types::*;
 
-    pub use crate::{duration::Duration, float_value::FloatValue, timestamp::Timestamp};
+    pub use crate::{
+        duration::Duration,
+        float_value::FloatValue,
+        structure::{ListValue, Struct, Value, value},
+        timestamp::Timestamp,
+    };
 }
 
 pub mod kuma {

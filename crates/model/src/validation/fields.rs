@@ -44,6 +44,21 @@ pub(crate) fn is_dns_name(name: &str) -> bool {
             .all(is_label)
 }
 
+/// Host and port of `HOST:PORT`; IPv6 addresses stand in brackets.
+pub(crate) fn host_and_port(address: &str) -> Option<(&str, &str)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let host = match host.strip_prefix('[') {
+        Some(host) => host.strip_suffix(']')?,
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    if host.contains(['[', ']']) || port.contains(['[', ']']) {
+        None
+    } else {
+        Some((host, port))
+    }
+}
+
 /// A regular expression in RE2's syntax, which Envoy speaks.
 pub(crate) fn regex(violations: &mut Violations, field: String, expression: &str) {
     if let Err(error) = regex::Regex::new(expression) {

@@ -32,7 +32,7 @@ pub(super) fn validate(spec: &Bytes) -> Violations {
     tags::protocol(&mut violations, "tags", &service.tags);
     tags::of_service(&mut violations, "tags", &service.tags, Values::OWN);
     let networking = service.networking.unwrap_or_default();
-    let host = split(&networking.address).map(|(host, _)| host);
+    let host = fields::host_and_port(&networking.address).map(|(host, _)| host);
     if host.is_some() && host == service.tags.get(SERVICE).map(String::as_str) {
         violations.add(fields::key("tags", SERVICE), "cannot be the same as networking.address");
     }
@@ -52,7 +52,7 @@ fn validate_address(violations: &mut Violations, address: &str) {
         violations.add(FIELD, "address can't be empty");
         return;
     }
-    let (host, port) = split(address).unwrap_or_else(|| {
+    let (host, port) = fields::host_and_port(address).unwrap_or_else(|| {
         violations.add(FIELD, "unable to parse address");
         ("", "")
     });
@@ -90,15 +90,4 @@ fn validate_tls(violations: &mut Violations, tls: &Tls) {
         (None, Some(_)) => violations.add(field("clientCert"), "is needed beside clientKey"),
         _ => {}
     }
-}
-
-/// Host and port of `HOST:PORT`; IPv6 addresses stand in brackets.
-fn split(address: &str) -> Option<(&str, &str)> {
-    let (host, port) = address.rsplit_once(':')?;
-    let host = match host.strip_prefix('[') {
-        Some(host) => host.strip_suffix(']')?,
-        None if host.contains(':') => return None,
-        None => host,
-    };
-    if host.contains(['[', ']']) || port.contains(['[', ']']) { None } else { Some((host, port)) }
 }

@@ -124,8 +124,8 @@ mod tests {
             "destinations": [{ "match": { "kuma.io/service": "api", "kuma.io/protocol": "HTTP" } }],
             "conf": {
                 "delay": { "percentage": 50.5, "value": "0.010s" },
-                "abort": { "percentage": 40.0, "httpStatus": 500 },
-                "responseBandwidth": { "percentage": 100.0, "limit": "50 mbps" },
+                "abort": { "percentage": 40, "httpStatus": 500 },
+                "responseBandwidth": { "percentage": 100, "limit": "50 mbps" },
             },
         })
     }

@@ -1,10 +1,11 @@
 //! Mesh.
 
+mod validate;
+
 use crate::{
     kind::{Codec, Descriptor, Direction, Scope},
     labels::Labels,
     proto,
-    validation::Violations,
 };
 
 /// The registry's entry.
@@ -20,7 +21,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     keeps_name: true,
     message: "kuma.mesh.v1alpha1.Mesh",
     codec: Codec::of::<proto::mesh::Mesh>(),
-    validate: |_| Violations::default(),
+    validate: validate::validate,
     labels: |_| Labels::new(),
     in_zone: |spec, _| spec,
 };
