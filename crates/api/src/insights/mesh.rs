@@ -6,8 +6,8 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use jiff::Timestamp;
 use portolan_model::{
-    Kind, Resource, Scope, kinds, proto::mesh::dataplane::networking::gateway::GatewayType,
-    tags::SERVICE,
+    Kind, Resource, Scope, SpecError, kinds,
+    proto::mesh::dataplane::networking::gateway::GatewayType, tags::SERVICE,
 };
 use portolan_store::Snapshot;
 use serde::Serialize;
@@ -32,6 +32,8 @@ struct MeshInsight<'a> {
     creation_time: Timestamp,
     modification_time: Timestamp,
     dataplanes: Count,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    policies: BTreeMap<&'static str, Total>,
     dp_versions: Versions,
     #[serde(rename = "mTLS")]
     mtls: Empty,
@@ -56,6 +58,8 @@ struct Services {
     total: u32,
     #[serde(skip_serializing_if = "super::is_zero")]
     internal: u32,
+    #[serde(skip_serializing_if = "super::is_zero")]
+    external: u32,
 }
 
 #[derive(Default, Serialize)]
@@ -109,18 +113,21 @@ fn insight<'a>(snapshot: &Snapshot, mesh: &'a Resource) -> Result<MeshInsight<'a
         services.extend(services_of(proxy));
     }
     by_type.gateway = by_type.gateway_builtin + by_type.gateway_delegated;
-    let services = u32::try_from(services.len()).unwrap_or(u32::MAX);
+    let external = external_services(snapshot, name).map_err(unreadable)?;
+    let count = |services: usize| u32::try_from(services).unwrap_or(u32::MAX);
     Ok(MeshInsight {
         r#type: "MeshInsight",
         name,
         creation_time: mesh.created,
         modification_time: mesh.modified,
         dataplanes,
+        policies: counts(snapshot, name, |kind| kind.policy),
         dp_versions: versions,
         mtls: Empty {},
         services: Services {
-            total: services,
-            internal: services,
+            total: count(services.len() + external.len()),
+            internal: count(services.len()),
+            external: count(external.len()),
         },
         dataplanes_by_type: by_type,
         resources: resources(snapshot, name),
@@ -161,11 +168,33 @@ fn services_of(proxy: &Proxy) -> impl Iterator<Item = &String> {
     inbound.chain(gateway).filter_map(|tags| tags.get(SERVICE))
 }
 
+/// Names of services outside the mesh.
+fn external_services(snapshot: &Snapshot, mesh: &str) -> Result<BTreeSet<String>, SpecError> {
+    snapshot
+        .list(kinds::EXTERNAL_SERVICE, Some(mesh))
+        .map(|resource| {
+            let service = resource.key.kind.spec_to_json(&resource.spec)?;
+            Ok(service["tags"][SERVICE]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned())
+        })
+        .collect()
+}
+
 /// How many resources of each kind the mesh has; insights are not counted.
 fn resources(snapshot: &Snapshot, mesh: &str) -> BTreeMap<&'static str, Total> {
     let insights: Vec<Kind> = Kind::all().filter_map(insight_of).collect();
-    let counted = Kind::all().filter(|kind| kind.scope == Scope::Mesh && !insights.contains(kind));
-    counted
+    counts(snapshot, mesh, |kind| !insights.contains(&kind))
+}
+
+fn counts(
+    snapshot: &Snapshot,
+    mesh: &str,
+    counted: impl Fn(Kind) -> bool,
+) -> BTreeMap<&'static str, Total> {
+    Kind::all()
+        .filter(|kind| kind.scope == Scope::Mesh && counted(*kind))
         .map(|kind| {
             (
                 kind.name(),

@@ -4,6 +4,7 @@
 //!   body ─▶ meta + spec JSON ─▶ prepare: all violations, or key + labels + spec ─▶ one batch ─▶ answer
 //! ```
 
+mod advice;
 pub(crate) mod apply;
 pub(crate) mod body;
 pub(crate) mod delete;

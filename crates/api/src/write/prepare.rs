@@ -5,7 +5,7 @@ use portolan_model::{Kind, Labels, ResourceKey, Scope, SpecError, Violations, va
 use serde_json::Value;
 
 use super::{
-    labels,
+    advice, labels,
     meta::{self, Meta},
 };
 use crate::config::Role;
@@ -121,13 +121,15 @@ fn finish(
         return Err(Refusal::Invalid(violations));
     }
     let derived = (kind.labels)(&spec);
+    let mut warnings = labels::warnings(mesh, &meta.labels, &derived);
+    warnings.extend(advice::of(kind).map(str::to_owned));
     Ok(Prepared {
         key: ResourceKey {
             kind,
             mesh: mesh.into(),
             name: name.into(),
         },
-        warnings: labels::warnings(mesh, &meta.labels, &derived),
+        warnings,
         labels: labels::complete(role, kind, mesh, meta.labels, derived),
         spec,
     })

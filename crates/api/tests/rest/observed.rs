@@ -44,6 +44,11 @@ async fn applies_of_many_resources() {
 }
 
 #[tokio::test]
+async fn a_global_keeps_policies() {
+    run("policies.txt").await;
+}
+
+#[tokio::test]
 async fn insights_and_overviews() {
     run("insights.txt").await;
 }
