@@ -22,7 +22,8 @@ pub(crate) async fn list(State(api): State<Shared>, call: Call) -> Response {
                 "singularDisplayName": names.singular,
                 "pluralDisplayName": names.plural,
                 "readOnly": !api.role.owns(kind),
-                "includeInFederation": kind.direction.to_zone(),
+                // Kuma would not know what to do with a kind of our own.
+                "includeInFederation": kind.direction.to_zone() && !kind.is_own(),
             });
             if kind.policy {
                 // Policies that select by tags have none of what these tell.

@@ -35,6 +35,28 @@ pub struct Zone {
     pub last_error: Option<String>,
     /// Its connected proxies, ordered by mesh and name.
     pub instances: Vec<Instance>,
+    /// Its MeshGatewayInstances, ordered by mesh and name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scaled: Vec<Scaled>,
+}
+
+/// How far a zone is with a MeshGatewayInstance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Scaled {
+    /// Its mesh.
+    pub mesh: String,
+    /// Its name.
+    pub name: String,
+    /// Instances that the zone is to run, as far as it has heard.
+    pub wanted: u32,
+    /// Instances that run, also those that start and those that take their leave.
+    pub running: u32,
+    /// Instances that serve.
+    pub ready: u32,
+    /// What keeps the zone from running what is wanted, empty if nothing does.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
 }
 
 /// One proxy with an open xDS stream.

@@ -190,6 +190,11 @@ impl Kind {
         self.0.codec.secret
     }
 
+    /// Whether the kind is Portolan's own: Kuma's control planes know nothing of it.
+    pub fn is_own(self) -> bool {
+        self.0.message.starts_with("portolan.")
+    }
+
     /// Whether sync may give a resource of this kind and name to the other side at all.
     pub fn may_travel(self, name: &str) -> bool {
         self != GLOBAL_SECRET || global_secret::may_travel(name)

@@ -226,6 +226,23 @@ impl Global {
         .await
     }
 
+    /// Waits until a zone says of a MeshGatewayInstance in mesh `default` that all that is wanted are ready,
+    /// that these are `count`, and that nothing more runs.
+    pub async fn scaled(&self, zone: &str, name: &str, count: u64) -> Result<(), SandboxError> {
+        let what = format!("{count} instances of {name} in {zone}");
+        until(&what, std::time::Duration::from_secs(60), async || {
+            let status = self.status().await.ok()?;
+            let named = |list: &Value, name: &str| {
+                let mut all = list.as_array()?.iter();
+                all.find(|one| one["name"] == name).cloned()
+            };
+            let scaled = named(&named(&status["zones"], zone)?["scaled"], name)?;
+            let counts = ["wanted", "running", "ready"].map(|field| scaled[field].as_u64());
+            (counts == [Some(count); 3]).then_some(())
+        })
+        .await
+    }
+
     /// Waits until the zones of these names are connected.
     pub async fn zones_online(&self, names: &[&str]) -> Result<(), SandboxError> {
         let what = format!("zones {} online", names.join(", "));
@@ -261,6 +278,11 @@ impl Zone {
         let request = serde_json::json!({ "mesh": mesh, "name": name, "validFor": "24h0m0s" });
         let answer = self.http.post("/tokens/dataplane", &request).await?;
         Ok(answer.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// A token for all Dataplanes of a mesh, which a pool needs.
+    pub async fn pool_token(&self, mesh: &str) -> Result<String, SandboxError> {
+        self.token(mesh, "").await
     }
 
     /// Where its files are.

@@ -4,6 +4,7 @@
 //!   Sandbox ─┬─ Global ── REST, KDS           every process: its own folder and log file,
 //!            ├─ Zone ──── REST, xDS           ready when it answers, stopped by pid,
 //!            ├─ Gateway ─ Envoy on loopback   gone when the sandbox is dropped
+//!            ├─ Pool ──── as many Envoys as the zone assigns to it
 //!            ├─ Nginx ─── before a delegated gateway's Envoy
 //!            └─ Echo ──── answers its name
 //! ```
@@ -15,6 +16,7 @@ mod data_planes;
 mod http;
 mod link;
 mod nginx;
+mod pools;
 mod ports;
 pub mod postgres;
 mod process;
@@ -26,6 +28,7 @@ pub use data_planes::{Echo, Gateway, GatewayOptions};
 pub use http::{Http, until};
 pub use link::Link;
 pub use nginx::Nginx;
+pub use pools::{Pool, PoolOptions};
 pub use ports::{free_port, loopback_with_free_port};
 pub use process::{Process, Signal};
 

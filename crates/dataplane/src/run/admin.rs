@@ -58,6 +58,11 @@ impl Admin {
             .map(drop)
     }
 
+    /// Envoy closes its listening sockets, and goes on serving what is open.
+    pub(super) async fn close_listeners(&self) -> Result<(), AdminError> {
+        self.call(Method::POST, "/drain_listeners").await.map(drop)
+    }
+
     /// How many connections of clients are open.
     pub(super) async fn connections(&self) -> Result<u64, AdminError> {
         let filter = "/stats?filter=%5Elistener%5C..*downstream_cx_active%24";

@@ -13,6 +13,7 @@ mod admin;
 mod drain;
 mod fetch;
 mod folder;
+mod listeners;
 mod patience;
 mod process;
 mod supervise;
@@ -32,7 +33,10 @@ use tokio_util::sync::CancellationToken;
 pub use template::TemplateError;
 
 use crate::{
-    bootstrap::{EnvoyVersion, FEATURE_DELTA, FEATURE_REUSE_PORT, KumaDpVersion, Request, Version},
+    bootstrap::{
+        EnvoyVersion, FEATURE_DELTA, FEATURE_REUSE_PORT, KumaDpVersion, ProxyResources, Request,
+        Version,
+    },
     envoy::Envoy,
 };
 use folder::Folder;
@@ -58,6 +62,8 @@ pub struct RunConfig {
     pub drain_time: Duration,
     /// Envoy's number of worker threads; as many as there are processors if there is none.
     pub concurrency: Option<u32>,
+    /// Memory in bytes that Envoy may use before it refuses requests; 0 for no limit.
+    pub max_heap_bytes: u64,
     /// Envoy's log level, `warning` by default.
     pub log_level: String,
 }
@@ -201,6 +207,9 @@ fn request(config: &RunConfig, folder: &Folder, dataplane: String) -> Result<Req
         },
         operating_system: std::env::consts::OS.to_owned(),
         features: vec![FEATURE_DELTA.to_owned(), FEATURE_REUSE_PORT.to_owned()],
+        resources: ProxyResources {
+            max_heap_size_bytes: config.max_heap_bytes,
+        },
         workdir: folder.path().display().to_string(),
         system_ca_path: system_ca().unwrap_or_default().to_owned(),
         ..Request::default()

@@ -80,9 +80,10 @@ async fn stop(
 ) -> io::Result<()> {
     let served = matches!(phase.send_replace(Phase::Draining), Phase::Live { .. });
     if served {
-        tracing::info!(?drain_time, "draining Envoy");
+        let pid = process.pid();
+        tracing::info!(pid, ?drain_time, "draining Envoy");
         tokio::select! {
-            () = drain(admin, drain_time) => (),
+            () = drain(admin, pid, drain_time) => (),
             status = process.ended() => {
                 status?;
                 return Ok(());

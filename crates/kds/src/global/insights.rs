@@ -193,6 +193,7 @@ fn insight(instance_id: &str, state: &ZoneState) -> ZoneInsight {
         }),
         acknowledged_revision: state.acknowledged_revision,
         last_error: state.last_error.clone().unwrap_or_default(),
+        scaled: state.scaled.clone(),
         ..ZoneInsight::default()
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use portolan_model::Revision;
-use portolan_proto::status::{InstanceStatus, ZoneStatus};
+use portolan_proto::status::{InstanceStatus, ScaledGateway, ZoneStatus};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +37,8 @@ pub struct ZoneState {
     pub last_error: Option<String>,
     /// Its proxies, as it reports them.
     pub instances: Vec<InstanceStatus>,
+    /// How far it is with its MeshGatewayInstances, as it reports them.
+    pub scaled: Vec<ScaledGateway>,
     /// Responses of its stream.
     pub counts: Counts,
     /// Tells one stream from another.
@@ -57,6 +59,7 @@ impl ZoneState {
             is_portolan: false,
             last_error: None,
             instances: Vec::new(),
+            scaled: Vec::new(),
             counts: Counts::new(),
             stream: 0,
         }
@@ -107,14 +110,15 @@ impl Registry {
             let zones = Arc::make_mut(zones);
             let before = zones.get(zone);
             number = before.map_or(0, |state| state.stream) + 1;
-            let instances = before
-                .map(|state| state.instances.clone())
+            let (instances, scaled) = before
+                .map(|state| (state.instances.clone(), state.scaled.clone()))
                 .unwrap_or_default();
             if let Some(before) = before {
                 add(&mut self.past.lock(), &before.counts);
             }
             let state = ZoneState {
                 instances,
+                scaled,
                 stream: number,
                 ..ZoneState::new(zone, now)
             };
@@ -140,6 +144,7 @@ impl Registry {
             state.online = false;
             state.since = Timestamp::now();
             state.instances.clear();
+            state.scaled.clear();
         });
     }
 
@@ -162,11 +167,14 @@ impl Registry {
         });
     }
 
-    /// What the zone reports of its proxies.
+    /// What the zone reports of its proxies, and of how many it is to run.
     pub(super) fn report(&self, zone: &str, status: ZoneStatus) {
         let stream = self.zones.borrow().get(zone).map(|state| state.stream);
         if let Some(stream) = stream {
-            self.update(zone, stream, |state| state.instances = status.instances);
+            self.update(zone, stream, |state| {
+                state.instances = status.instances;
+                state.scaled = status.scaled;
+            });
         }
     }
 
@@ -261,6 +269,7 @@ mod tests {
         let registry = Registry::default();
         let status = ZoneStatus {
             instances: vec![InstanceStatus::default()],
+            scaled: vec![ScaledGateway::default()],
             ..ZoneStatus::default()
         };
         registry.report("zone-1", status.clone());
@@ -269,7 +278,9 @@ mod tests {
         registry.report("zone-1", status);
         let stream = registry.open("zone-1");
         assert_eq!(state(&registry, "zone-1").instances.len(), 1);
+        assert_eq!(state(&registry, "zone-1").scaled.len(), 1);
         registry.close("zone-1", stream.number);
         assert!(state(&registry, "zone-1").instances.is_empty());
+        assert!(state(&registry, "zone-1").scaled.is_empty());
     }
 }

@@ -1,6 +1,5 @@
 //! The zone's side: one connection to a global at a time, with all streams on it.
 
-mod connect;
 mod streams;
 
 use std::{
@@ -15,7 +14,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, info_span, warn};
 
-use crate::{encode::Encoder, names::Side};
+pub use crate::connect::Keepalive;
+use crate::{connect::Address, encode::Encoder, names::Side};
 
 /// A connection that lived so long was a good one: the next attempt comes soon.
 const HEALTHY: Duration = Duration::from_secs(10);
@@ -43,15 +43,6 @@ pub struct ZoneConfig {
     pub keepalive: Keepalive,
 }
 
-/// How a connection that has died in silence is found.
-#[derive(Clone, Copy, Debug)]
-pub struct Keepalive {
-    /// How often an idle connection is tried.
-    pub interval: Duration,
-    /// How long an answer to that may take.
-    pub timeout: Duration,
-}
-
 impl Default for Keepalive {
     fn default() -> Self {
         Self {
@@ -75,7 +66,7 @@ pub enum ZoneError {
 /// # Errors
 /// [`ZoneError`] when the configuration cannot lead anywhere.
 pub async fn run(config: ZoneConfig, cancel: CancellationToken) -> Result<(), ZoneError> {
-    let addresses = connect::addresses(&config.globals, config.keepalive)?;
+    let addresses = addresses(&config)?;
     let encoder = Encoder::new(Side::Zone(config.zone.clone()));
     let mut delays = backoff();
     for (url, address) in config.globals.iter().zip(&addresses).cycle() {
@@ -106,6 +97,16 @@ pub async fn run(config: ZoneConfig, cancel: CancellationToken) -> Result<(), Zo
         }
     }
     Ok(())
+}
+
+fn addresses(config: &ZoneConfig) -> Result<Vec<Address>, ZoneError> {
+    if config.globals.is_empty() {
+        return Err(ZoneError::Address(String::new()));
+    }
+    let address = |url: &String| {
+        Address::parse(url, config.keepalive).ok_or_else(|| ZoneError::Address(url.clone()))
+    };
+    config.globals.iter().map(address).collect()
 }
 
 fn backoff() -> backon::ExponentialBackoff {

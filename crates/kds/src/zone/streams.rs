@@ -18,13 +18,12 @@ use tokio_stream::wrappers::{ReceiverStream, WatchStream};
 use tonic::{Code, Request, Status, codec::CompressionEncoding, transport::Channel};
 use tracing::{debug, info, warn};
 
-use super::{
-    ZoneConfig,
-    connect::{self, Address},
-};
+use super::ZoneConfig;
 use crate::{
+    connect::{self, Address},
     encode::Encoder,
     peer,
+    progress::Progress,
     receiver::{From, Receiver},
     sender::{Heard, Sender},
 };
@@ -112,10 +111,13 @@ async fn from_global(config: &ZoneConfig, channel: Channel) -> Result<(), Status
     let kinds = || Kind::all().filter(|kind| kind.direction.to_zone());
     let node = peer::node(&config.zone, &config.instance_id, kinds(), holds.as_ref());
     let gone = |_| Status::cancelled("the global is gone");
-    for kind in kinds() {
+    let subscribe = async |kind| {
         let mut subscription = Receiver::subscribe(kind);
         subscription.node = Some(node.clone());
-        requests.send(subscription).await.map_err(gone)?;
+        requests.send(subscription).await.map_err(gone)
+    };
+    for kind in kinds().filter(|kind| !kind.is_own()) {
+        subscribe(kind).await?;
     }
     let call = request(config, ReceiverStream::new(outgoing))?;
     let mut responses = sync_client(config, channel)
@@ -123,11 +125,24 @@ async fn from_global(config: &ZoneConfig, channel: Channel) -> Result<(), Status
         .await?
         .into_inner();
     let mut receiver = Receiver::new(From::Global, &config.zone);
+    let mut asked_for_own = false;
     while let Some(response) = responses.message().await? {
+        // A global of Kuma's is not asked for what it does not know.
+        if !asked_for_own && is_from_portolan(&response) {
+            asked_for_own = true;
+            for kind in kinds().filter(|kind| kind.is_own()) {
+                subscribe(kind).await?;
+            }
+        }
         let answer = take(config, &mut receiver, response).await?;
         requests.send(answer).await.map_err(gone)?;
     }
     Ok(())
+}
+
+/// Whether a global of our own sent it.
+fn is_from_portolan(response: &DeltaDiscoveryResponse) -> bool {
+    Progress::parse(&response.system_version_info).is_some()
 }
 
 async fn take(

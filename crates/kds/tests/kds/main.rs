@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
+mod foreign_global;
 mod insights;
 mod many_zones;
 mod runner;

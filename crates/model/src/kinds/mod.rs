@@ -31,6 +31,7 @@ kinds! {
     TRAFFIC_TRACE = traffic_trace,
     TRAFFIC_ROUTE = traffic_route,
     VIRTUAL_OUTBOUND = virtual_outbound,
+    MESH_GATEWAY_INSTANCE = mesh_gateway_instance,
     DATAPLANE = dataplane,
     DATAPLANE_INSIGHT = dataplane_insight,
     ZONE = zone,

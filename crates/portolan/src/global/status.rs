@@ -5,10 +5,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use portolan_api::status::{Instance, Refused, Status, Zone};
+use portolan_api::status::{Instance, Refused, Scaled, Status, Zone};
 use portolan_kds::global::{ZoneState, Zones};
 use portolan_model::{Kind, Resource, ResourceKey, Revision, kinds, labels};
-use portolan_proto::{mesh::DataplaneInsight, status::InstanceStatus, system::ZoneInsight};
+use portolan_proto::{
+    mesh::DataplaneInsight,
+    status::{InstanceStatus, ScaledGateway},
+    system::ZoneInsight,
+};
 use portolan_store::{Index, Snapshot};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -89,6 +93,18 @@ fn reported(state: &ZoneState) -> Zone {
         version: state.version.clone(),
         last_error: state.last_error.clone(),
         instances: state.instances.iter().map(reported_instance).collect(),
+        scaled: state.scaled.iter().map(scaled).collect(),
+    }
+}
+
+fn scaled(gateway: &ScaledGateway) -> Scaled {
+    Scaled {
+        mesh: gateway.mesh.clone(),
+        name: gateway.name.clone(),
+        wanted: gateway.wanted,
+        running: gateway.running,
+        ready: gateway.ready,
+        message: gateway.message.clone(),
     }
 }
 
@@ -134,6 +150,11 @@ fn recorded(instance_id: &str, stored: &Snapshot, name: &str) -> Zone {
         last_error: Some(insight.last_error).filter(|error| !error.is_empty()),
         instances: if online {
             recorded_instances(stored, name)
+        } else {
+            Vec::new()
+        },
+        scaled: if online {
+            insight.scaled.iter().map(scaled).collect()
         } else {
             Vec::new()
         },

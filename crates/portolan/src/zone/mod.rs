@@ -3,7 +3,8 @@
 //! ```text
 //!   global ◀─ KDS ─▶ store (SQLite) ─▶ index ─▶ compiler ─▶ sessions ─▶ ADS 5678 ─▶ Envoys
 //!     ▲                  ▲                                     │
-//!     └── report ◀───────┴── insights, Dataplanes ◀────────────┘  what they acknowledge
+//!     ├── report ◀───────┴── insights, Dataplanes ◀────────────┘  what they acknowledge
+//!     └── report ◀── pools 5678 ◀─▶ `portolan dp pool`, which run as many gateway instances as are wanted
 //!   signals 5680 ◀── store, requests, compiler, sessions
 //! ```
 
@@ -13,6 +14,7 @@ mod config;
 mod conversion;
 mod insights;
 mod metrics;
+mod pools;
 mod proxies;
 mod registration;
 mod report;
@@ -37,6 +39,7 @@ use tracing::info;
 
 pub(crate) use config::Args;
 use metrics::ZoneMetrics;
+use pools::Pools;
 use proxies::ZoneProxies;
 use registration::Registrar;
 use sessions::Sessions;
@@ -67,21 +70,22 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let store = storage::open(args.store.as_deref(), &data_dir, keys, cancel.clone()).await?;
     let instance = version::Instance::new();
     let sessions = Sessions::new();
+    let pools = Pools::new();
     let (status_sender, status) = watch::channel(ZoneStatus::default());
     let mut registry = signals::registry();
     signals::observe_store(&mut registry, &*store);
 
     let compile_time = metrics::compile_time(&mut registry);
     spawn_compiler(&mut tasks, &args, &store, &sessions, compile_time, &cancel);
-    spawn_reports(
+    spawn_report(
         &mut tasks,
-        &args,
         &store,
         &sessions,
-        &instance.id,
+        &pools,
         status_sender,
         &cancel,
     );
+    spawn_insights(&mut tasks, &args, &store, &sessions, &instance.id, &cancel);
     let connected = watch::Sender::new(false);
     registry.register_collector(Box::new(ZoneMetrics {
         index: Arc::clone(store.index()),
@@ -102,13 +106,20 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     );
     tokio::spawn(Arc::clone(&registrar).sweep());
 
+    let verifier = (!args.dp_without_token).then(|| Arc::new(signing_key.verifier()));
     let proxies = ZoneProxies {
         sessions,
         registrar,
-        verifier: (!args.dp_without_token).then(|| Arc::new(signing_key.verifier())),
+        verifier: verifier.clone(),
     };
-    let ads = tonic::service::Routes::new(AdsServer::new(Arc::new(proxies)).into_service());
-    let router = ads
+    let grpc = tonic::service::Routes::new(AdsServer::new(Arc::new(proxies)).into_service())
+        .add_service(pools.service(verifier, cancel.clone()));
+    let run = pools.run(args.name.clone(), Arc::clone(store.index()), cancel.clone());
+    tasks.spawn("pools", async move {
+        run.await;
+        Ok(())
+    });
+    let router = grpc
         .into_axum_router()
         .merge(bootstrap::router(bootstrap::settings(&args, &data_dir)?));
     let api = api::router(api::Api {
@@ -160,18 +171,18 @@ fn spawn_compiler(
     });
 }
 
-fn spawn_reports(
+fn spawn_report(
     tasks: &mut Tasks,
-    args: &Args,
     store: &Arc<dyn Store>,
     sessions: &Arc<Sessions>,
-    instance_id: &str,
+    pools: &Pools,
     status: watch::Sender<ZoneStatus>,
     cancel: &CancellationToken,
 ) {
     let report = report::run(
         Arc::clone(store.index()),
         Arc::clone(sessions),
+        pools.scaled(),
         status,
         cancel.clone(),
     );
@@ -179,6 +190,16 @@ fn spawn_reports(
         report.await;
         Ok(())
     });
+}
+
+fn spawn_insights(
+    tasks: &mut Tasks,
+    args: &Args,
+    store: &Arc<dyn Store>,
+    sessions: &Arc<Sessions>,
+    instance_id: &str,
+    cancel: &CancellationToken,
+) {
     let insights = insights::run(
         args.name.clone(),
         instance_id.to_owned(),

@@ -85,7 +85,7 @@ fn refusal(error: &RegistrationError) -> Status {
 }
 
 /// Data planes send the bare token; `Bearer` before it is taken too.
-fn bearer(metadata: &MetadataMap) -> &str {
+pub(super) fn bearer(metadata: &MetadataMap) -> &str {
     let value = metadata
         .get("authorization")
         .and_then(|value| value.to_str().ok());

@@ -1,8 +1,9 @@
-//! Tells the global what the zone has applied and what its proxies serve, the newest only.
+//! Tells the global what the zone has applied, what its proxies serve and how many of them its pools run, the
+//! newest only.
 
 use std::{sync::Arc, time::Duration};
 
-use portolan_proto::status::ZoneStatus;
+use portolan_proto::status::{ScaledGateway, ZoneStatus};
 use portolan_store::Index;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ const INTERVAL: Duration = Duration::from_millis(10);
 pub(crate) async fn run(
     index: Arc<Index>,
     sessions: Arc<Sessions>,
+    mut scaled: watch::Receiver<Vec<ScaledGateway>>,
     status: watch::Sender<ZoneStatus>,
     cancel: CancellationToken,
 ) {
@@ -30,6 +32,7 @@ pub(crate) async fn run(
         let newest = ZoneStatus {
             applied_revision: applied,
             instances: sessions.instances(),
+            scaled: scaled.borrow_and_update().clone(),
         };
         status.send_if_modified(|status| {
             let modified = *status != newest;
@@ -40,6 +43,7 @@ pub(crate) async fn run(
         tokio::select! {
             changed = stored.changed() => if changed.is_err() { return },
             _ = changes.changed() => {}
+            changed = scaled.changed() => if changed.is_err() { return },
             () = cancel.cancelled() => return,
         }
     }

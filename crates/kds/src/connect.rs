@@ -1,4 +1,4 @@
-//! Connections to a global that notice when it is gone.
+//! gRPC connections to a control plane, which notice when it is gone.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,54 +9,56 @@ use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
-use super::{Keepalive, ZoneError};
-
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How the global sees this program.
+/// How the control plane sees this program.
 const USER_AGENT: &str = concat!("portolan/", env!("CARGO_PKG_VERSION"));
 /// HTTP/2 window of a stream.
 const WINDOW_BYTES: u32 = 1024 * 1024;
 
-/// An address of the global.
-pub(super) struct Address {
+/// How a connection that has died in silence is found.
+#[derive(Clone, Copy, Debug)]
+pub struct Keepalive {
+    /// How often an idle connection is tried.
+    pub interval: Duration,
+    /// How long an answer to that may take.
+    pub timeout: Duration,
+}
+
+/// An address of a control plane, `grpcs://HOST:PORT` or, without TLS, `grpc://HOST:PORT`.
+#[derive(Clone, Debug)]
+pub struct Address {
     endpoint: Endpoint,
     /// Whether the connector adds TLS; tonic must not add any of its own.
     secure: bool,
 }
 
-/// The addresses, checked.
-pub(super) fn addresses(
-    globals: &[String],
-    keepalive: Keepalive,
-) -> Result<Vec<Address>, ZoneError> {
-    if globals.is_empty() {
-        return Err(ZoneError::Address(String::new()));
+impl Address {
+    /// Reads it; `None` for what is none.
+    pub fn parse(url: &str, keepalive: Keepalive) -> Option<Self> {
+        let (secure, authority) = match url.split_once("://") {
+            Some(("grpcs", rest)) => (true, rest),
+            Some(("grpc", rest)) => (false, rest),
+            _ => return None,
+        };
+        let endpoint = Endpoint::from_shared(format!("http://{authority}"))
+            .and_then(|endpoint| endpoint.user_agent(USER_AGENT))
+            .ok()?
+            .http2_keep_alive_interval(keepalive.interval)
+            .keep_alive_timeout(keepalive.timeout)
+            .keep_alive_while_idle(true)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(4 * WINDOW_BYTES);
+        Some(Self { endpoint, secure })
     }
-    globals.iter().map(|url| address(url, keepalive)).collect()
-}
-
-fn address(url: &str, keepalive: Keepalive) -> Result<Address, ZoneError> {
-    let not_one = || ZoneError::Address(url.to_owned());
-    let (secure, authority) = match url.split_once("://") {
-        Some(("grpcs", rest)) => (true, rest),
-        Some(("grpc", rest)) => (false, rest),
-        _ => return Err(not_one()),
-    };
-    let endpoint = Endpoint::from_shared(format!("http://{authority}"))
-        .and_then(|endpoint| endpoint.user_agent(USER_AGENT))
-        .map_err(|_| not_one())?
-        .http2_keep_alive_interval(keepalive.interval)
-        .keep_alive_timeout(keepalive.timeout)
-        .keep_alive_while_idle(true)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(4 * WINDOW_BYTES);
-    Ok(Address { endpoint, secure })
 }
 
 /// Connects.
-pub(super) async fn connect(
+///
+/// # Errors
+/// When nobody answers there, or TLS does not come about.
+pub async fn connect(
     address: &Address,
     tls: &Arc<rustls::ClientConfig>,
 ) -> Result<Channel, tonic::transport::Error> {

@@ -1,0 +1,127 @@
+//! `portolan dp run`.
+
+use std::{fmt, path::PathBuf};
+
+use anyhow::bail;
+use clap::Args as ClapArgs;
+use portolan_dataplane::run::{self, Phase, RunConfig};
+use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::{
+    find_envoy,
+    flags::{EnvoyArgs, ZoneArgs, read},
+};
+use crate::{
+    server::tasks::Tasks,
+    signals::{self, Diagnostics, OptionalBindAddress, Readiness, Sheet, Signals},
+};
+
+/// Runs an Envoy as one Dataplane of a zone.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  portolan dp run --zone https://127.0.0.1:5678 --ca-cert ca.pem --dataplane-file gw.yaml --token-file token
+  portolan dp run --zone https://zone:5678 --insecure --dataplane-file gw.yaml --dataplane-var name=gw-2")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    zone: ZoneArgs,
+
+    /// The Dataplane, YAML or JSON; `-` reads standard input
+    #[arg(
+        long,
+        short = 'd',
+        env = "PORTOLAN_DATAPLANE_FILE",
+        value_name = "FILE"
+    )]
+    dataplane_file: PathBuf,
+
+    /// Fills `{{ NAME }}` in the Dataplane; may be repeated
+    #[arg(long = "dataplane-var", value_parser = variable, value_name = "NAME=VALUE")]
+    variables: Vec<(String, String)>,
+
+    #[command(flatten)]
+    envoy: EnvoyArgs,
+
+    /// Folder for Envoy's configuration and admin socket [default: a temporary one]
+    #[arg(long, env = "PORTOLAN_WORK_DIR", value_name = "DIR")]
+    work_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    diagnostics: OptionalBindAddress,
+}
+
+/// Runs until it is told to stop.
+pub(super) async fn run(args: Args) -> anyhow::Result<()> {
+    let cancel = CancellationToken::new();
+    let (phase, phases) = watch::channel(Phase::default());
+    let mut tasks = Tasks::new(cancel.clone());
+    let diagnostics = Diagnostics::serve(args.diagnostics.bind()?, &mut tasks, &cancel)?;
+    if let Some(address) = diagnostics.address() {
+        info!(diagnostics = %address, "signals are served");
+    }
+    let mut registry = signals::registry();
+    registry.register_collector(Box::new(EnvoyMetrics(phases.clone())));
+    diagnostics.tell(Signals {
+        registry,
+        readiness: Readiness::Envoy(phases.clone()),
+    });
+    let config = config(args).await?;
+    tasks.spawn("log of phases", log_phases(phases));
+    tasks.spawn("data plane", async move {
+        Ok(run::run(config, phase, cancel).await?)
+    });
+    tasks.run().await
+}
+
+/// What is known of the Envoy without asking it; Envoy has metrics of its own.
+#[derive(Debug)]
+struct EnvoyMetrics(watch::Receiver<Phase>);
+
+impl Collector for EnvoyMetrics {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let is_live = matches!(*self.0.borrow(), Phase::Live { .. });
+        Sheet::new(encoder).gauge(
+            ("portolan_dp_envoy_live", None),
+            "Whether Envoy runs and has had its first configuration",
+            u64::from(is_live),
+        )
+    }
+}
+
+async fn config(args: Args) -> anyhow::Result<RunConfig> {
+    Ok(RunConfig {
+        trust: args.zone.trust()?,
+        token: args.zone.token()?,
+        zone_url: args.zone.zone,
+        dataplane: read(&args.dataplane_file)?,
+        variables: args.variables.into_iter().collect(),
+        envoy: find_envoy(args.envoy.install).await?,
+        work_dir: args.work_dir,
+        drain_time: args.envoy.drain_time,
+        concurrency: args.envoy.concurrency,
+        max_heap_bytes: 0,
+        log_level: args.envoy.envoy_log_level,
+    })
+}
+
+async fn log_phases(mut phases: watch::Receiver<Phase>) -> anyhow::Result<()> {
+    while phases.changed().await.is_ok() {
+        match &*phases.borrow_and_update() {
+            Phase::Live { admin, pid } => {
+                info!(admin = %admin.display(), pid, "Envoy serves");
+            }
+            Phase::Draining => info!("draining"),
+            Phase::Starting | Phase::Stopped => {}
+        }
+    }
+    Ok(())
+}
+
+fn variable(text: &str) -> anyhow::Result<(String, String)> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => bail!("{text:?} is not NAME=VALUE"),
+    }
+}
