@@ -2,6 +2,9 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses a part; tests may panic.
 
+pub mod load;
+pub mod site;
+
 use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},

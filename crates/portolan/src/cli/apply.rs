@@ -125,7 +125,9 @@ pub(crate) async fn run(args: Args, client: &Client) -> Result<(), Failure> {
 
 /// Says where a refused resource stands: the user has files, not positions in a request.
 fn with_places(failure: Failure, documents: &[Document]) -> Failure {
-    let Failure::Refused(mut text) = failure else {
+    let (Failure::Refused(mut text) | Failure::NotFound(mut text) | Failure::Conflict(mut text)) =
+        failure
+    else {
         return failure;
     };
     for (position, document) in documents.iter().enumerate().rev() {

@@ -1,7 +1,8 @@
 //! REST requests.
 
 use futures::{Stream, StreamExt};
-use reqwest::{Method, Response, header};
+use portolan_model::Revision;
+use reqwest::{Method, RequestBuilder, Response, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -27,6 +28,28 @@ impl Client {
     pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
         let answer = self.send(Method::GET, path, None).await?;
         answer.json().await.map_err(Failure::other)
+    }
+
+    /// GET of one resource; the body as JSON, and the version that a write may insist on.
+    pub(crate) async fn get_version(&self, path: &str) -> Result<(Value, String), Failure> {
+        let answer = self.send(Method::GET, path, None).await?;
+        let version = header_of(&answer, header::ETAG.as_str()).to_owned();
+        Ok((answer.json().await.map_err(Failure::other)?, version))
+    }
+
+    /// PUT of JSON, unless there is another version; the revision of the write.
+    pub(crate) async fn put_version(
+        &self,
+        path: &str,
+        body: &Value,
+        version: &str,
+    ) -> Result<Revision, Failure> {
+        let request = self.request(Method::PUT, path, Some(body.to_string()));
+        let answer = self
+            .answer(request.header(header::IF_MATCH, version))
+            .await?;
+        let revision = header_of(&answer, "portolan-revision");
+        revision.parse().map_err(Failure::other)
     }
 
     /// POST of JSON.
@@ -68,6 +91,10 @@ impl Client {
         path: &str,
         body: Option<String>,
     ) -> Result<Response, Failure> {
+        self.answer(self.request(method, path, body)).await
+    }
+
+    fn request(&self, method: Method, path: &str, body: Option<String>) -> RequestBuilder {
         let url = &self.server.url;
         let mut request = self.http.request(method, format!("{url}{path}"));
         if let Some(token) = &self.server.token {
@@ -78,8 +105,12 @@ impl Client {
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(body);
         }
+        request
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Response, Failure> {
         let answer = request.send().await.map_err(|error| Failure::Unreachable {
-            url: url.clone(),
+            url: self.server.url.clone(),
             reason: cause(&error),
         })?;
         let status = answer.status();
@@ -89,6 +120,13 @@ impl Client {
         let body = answer.text().await.unwrap_or_default();
         Err(Failure::from_answer(status.as_u16(), &body))
     }
+}
+
+fn header_of<'a>(answer: &'a Response, name: &str) -> &'a str {
+    let value = answer.headers().get(name);
+    value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 /// The last cause: "connection refused" says more than "error sending request".

@@ -24,6 +24,12 @@ pub(crate) enum Failure {
     /// The control plane refused the request.
     #[error("{0}")]
     Refused(String),
+    /// There is no such resource.
+    #[error("{0}")]
+    NotFound(String),
+    /// Somebody else wrote in the meantime.
+    #[error("{0}")]
+    Conflict(String),
     /// Not everybody served the change in time.
     #[error("{0}")]
     TimedOut(String),
@@ -66,10 +72,11 @@ impl Failure {
     }
 
     fn refused(status: u16, text: String) -> Self {
-        if (400..500).contains(&status) {
-            Self::Refused(text)
-        } else {
-            Self::Other(text)
+        match status {
+            404 => Self::NotFound(text),
+            409 => Self::Conflict(text),
+            400..500 => Self::Refused(text),
+            _ => Self::Other(text),
         }
     }
 
@@ -79,7 +86,7 @@ impl Failure {
         eprintln!("portolan: {self}");
         ExitCode::from(match self {
             Self::Other(_) | Self::Unreachable { .. } => 1,
-            Self::Refused(_) => 3,
+            Self::Refused(_) | Self::NotFound(_) | Self::Conflict(_) => 3,
             Self::TimedOut(_) => 4,
             Self::InstanceRefused(_) => 5,
         })

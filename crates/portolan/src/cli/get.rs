@@ -14,7 +14,7 @@ use super::{
     client::Client,
     delete::{collection, kind},
     errors::Failure,
-    print, table,
+    print, scaled, table,
 };
 
 /// Shows resources.
@@ -59,18 +59,28 @@ pub(crate) async fn run(args: Args, client: &Client) -> Result<(), Failure> {
         collection(kind, &args.mesh)
     };
     if let Some(name) = &args.name {
-        let resource = client.get(&format!("{path}/{name}")).await?;
-        return show(kind, vec![resource], args.output, true);
+        let mut found = vec![client.get(&format!("{path}/{name}")).await?];
+        add_status(client, kind, &mut found).await?;
+        return show(kind, found, args.output, true);
     }
     if args.watch {
         return watch(client, &path, args.output).await;
     }
-    show(
-        kind,
-        all(client, kind, &path, args.output).await?,
-        args.output,
-        false,
-    )
+    let mut found = all(client, kind, &path, args.output).await?;
+    add_status(client, kind, &mut found).await?;
+    show(kind, found, args.output, false)
+}
+
+/// Adds what no insight tells: how far zones are with what they are to run.
+async fn add_status(client: &Client, kind: Kind, items: &mut [Value]) -> Result<(), Failure> {
+    if kind == kinds::MESH_GATEWAY_INSTANCE {
+        let status = client.get("/_status").await?;
+        let status = serde_json::from_value(status).map_err(Failure::other)?;
+        items
+            .iter_mut()
+            .for_each(|item| scaled::add_to(item, &status));
+    }
+    Ok(())
 }
 
 /// Every page. Tables of what has an insight show it too.
@@ -164,6 +174,7 @@ fn rows(kind: Kind, items: &[Value], wide: bool) -> String {
         "Zone" => &["STATUS"],
         "MeshGateway" => &["LISTENERS"],
         "MeshGatewayRoute" => &["HOSTNAMES", "RULES"],
+        "MeshGatewayInstance" => &scaled::COLUMNS,
         _ => &[],
     };
     headings.extend(own);
@@ -197,7 +208,13 @@ fn rows(kind: Kind, items: &[Value], wide: bool) -> String {
         }
         row
     };
-    table::render(&headings, items.iter().map(row).collect())
+    let rows = if kind == kinds::MESH_GATEWAY_INSTANCE {
+        let by_zone = items.iter().flat_map(scaled::by_zone);
+        by_zone.map(|item| row(&item)).collect()
+    } else {
+        items.iter().map(row).collect()
+    };
+    table::render(&headings, rows)
 }
 
 fn own_columns(kind: Kind, item: &Value) -> Vec<String> {
@@ -240,6 +257,7 @@ fn own_columns(kind: Kind, item: &Value) -> Vec<String> {
             let rules = list(&conf["http"]["rules"]).len() + list(&conf["tcp"]["rules"]).len();
             vec![hostnames.join(" "), rules.to_string()]
         }
+        "MeshGatewayInstance" => scaled::columns(item),
         _ => Vec::new(),
     }
 }

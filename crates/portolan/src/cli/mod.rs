@@ -11,6 +11,9 @@ mod documents;
 mod errors;
 mod explain;
 mod get;
+mod progress;
+mod scale;
+mod scaled;
 mod status;
 mod table;
 mod token;
@@ -48,6 +51,8 @@ pub(crate) enum Command {
     Get(get::Args),
     /// Removes resources
     Delete(delete::Args),
+    /// Says how many instances of a gateway run in a zone
+    Scale(scale::Args),
     /// Says which route takes a request, and why no other does
     Explain(explain::Args),
     /// Shows zones, gateways and instances: online, revision, lag, last error
@@ -96,6 +101,7 @@ async fn dispatch(command: Command, globals: &Globals) -> Result<(), Failure> {
         Command::Apply(args) => apply::run(args, &client).await,
         Command::Get(args) => get::run(args, &client).await,
         Command::Delete(args) => delete::run(args, &client).await,
+        Command::Scale(args) => scale::run(args, &client).await,
         Command::Explain(args) => explain::run(args, &client).await,
         Command::Status(args) => status::run(&args, &client).await,
         Command::Token(command) => token::run(command, &client).await,

@@ -1,58 +1,37 @@
 //! `--wait`: until every online zone, and every gateway instance in it, serves a revision.
 
-use std::{
-    collections::BTreeMap,
-    io::IsTerminal,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use portolan_api::status::{Status, Zone};
 use portolan_model::Revision;
 
-use super::{client::Client, errors::Failure, print};
+use super::{
+    client::Client,
+    errors::Failure,
+    print,
+    progress::{Line, Lines, missing},
+};
 
 /// How far one zone is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Progress {
-    zone: String,
-    has_it: bool,
-    serving: usize,
-    instances: usize,
-}
-
-impl Progress {
-    fn of(zone: &Zone, revision: Revision) -> Self {
-        Self {
-            zone: zone.name.clone(),
-            has_it: zone.acknowledged_revision >= revision,
-            serving: zone
-                .instances
-                .iter()
-                .filter(|instance| instance.served_revision >= revision)
-                .count(),
-            instances: zone.instances.len(),
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        self.has_it && self.serving == self.instances
-    }
-
-    fn text(&self) -> String {
-        match (self.has_it, self.instances) {
+fn line(zone: &Zone, revision: Revision) -> Line {
+    let has_it = zone.acknowledged_revision >= revision;
+    let all = zone.instances.iter();
+    let serving = all.filter(|instance| instance.served_revision >= revision);
+    let (serving, instances) = (serving.count(), zone.instances.len());
+    Line {
+        zone: zone.name.clone(),
+        text: match (has_it, instances) {
             (false, _) => "waiting for the zone".to_owned(),
             (true, 0) => "has it; no gateway runs there".to_owned(),
-            (true, instances) => {
-                format!("{} of {instances} gateway instances serve it", self.serving)
-            }
-        }
+            (true, instances) => format!("{serving} of {instances} gateway instances serve it"),
+        },
+        is_done: has_it && serving == instances,
     }
 }
 
 /// Where all stand: done, refused, or still on the way.
-fn judge(status: &Status, revision: Revision) -> Result<(bool, Vec<Progress>), Failure> {
+fn judge(status: &Status, revision: Revision) -> Result<(bool, Vec<Line>), Failure> {
     let online = || status.zones.iter().filter(|zone| zone.online);
     for zone in online() {
         for instance in &zone.instances {
@@ -69,8 +48,8 @@ fn judge(status: &Status, revision: Revision) -> Result<(bool, Vec<Progress>), F
             }
         }
     }
-    let progress: Vec<_> = online().map(|zone| Progress::of(zone, revision)).collect();
-    Ok((progress.iter().all(Progress::is_done), progress))
+    let lines: Vec<_> = online().map(|zone| line(zone, revision)).collect();
+    Ok((lines.iter().all(|line| line.is_done), lines))
 }
 
 /// Follows the status until all serve the revision.
@@ -104,69 +83,11 @@ pub(crate) async fn until_served(
             }
             Ok(())
         }
-        Err(_) => {
-            let missing = last.iter().filter(|progress| !progress.is_done());
-            let missing: Vec<_> = missing
-                .map(|progress| format!("{}: {}", progress.zone, progress.text()))
-                .collect();
-            Err(Failure::TimedOut(format!(
-                "not served everywhere within {limit:?}\n  {}\nSee `portolan status`.",
-                missing.join("\n  ")
-            )))
-        }
+        Err(_) => Err(Failure::TimedOut(format!(
+            "not served everywhere within {limit:?}\n  {}\nSee `portolan status`.",
+            missing(&last)
+        ))),
     }
-}
-
-/// A line for each zone: filling in on a terminal, else printed once it is done.
-struct Lines {
-    bars: Option<(MultiProgress, BTreeMap<String, ProgressBar>)>,
-    printed: Vec<String>,
-}
-
-impl Lines {
-    fn new() -> Self {
-        let bars = std::io::stdout()
-            .is_terminal()
-            .then(|| (MultiProgress::new(), BTreeMap::new()));
-        Self {
-            bars,
-            printed: Vec::new(),
-        }
-    }
-
-    fn show(&mut self, progress: &[Progress], elapsed: Duration) {
-        for zone in progress {
-            let name = &zone.zone;
-            let done = zone.is_done();
-            let milliseconds = elapsed.as_millis();
-            let text = if done {
-                format!("{} ({milliseconds} ms)", zone.text())
-            } else {
-                zone.text()
-            };
-            if let Some((all, bars)) = &mut self.bars {
-                let bar = bars
-                    .entry(name.clone())
-                    .or_insert_with(|| all.add(spinner(name)));
-                if done && !bar.is_finished() {
-                    bar.finish_with_message(text);
-                } else if !done {
-                    bar.set_message(text);
-                }
-            } else if done && !self.printed.contains(name) {
-                print(&format!("{name}: {text}"));
-                self.printed.push(name.clone());
-            }
-        }
-    }
-}
-
-fn spinner(zone: &str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_prefix(zone.to_owned());
-    if let Ok(style) = ProgressStyle::with_template("{prefix}: {msg}") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 #[cfg(test)]
