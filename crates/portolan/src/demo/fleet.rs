@@ -5,8 +5,8 @@ use std::{net::IpAddr, path::PathBuf};
 use anyhow::Context;
 use portolan_dataplane::envoy::{self, Source};
 use portolan_sandbox::{
-    Echo, Gateway, GatewayOptions, Global, GlobalOptions, Sandbox, Zone, ZoneOptions,
-    loopback_with_free_port, postgres::Postgres,
+    Echo, Gateway, GatewayOptions, Global, GlobalOptions, Pool, PoolOptions, Sandbox, Zone,
+    ZoneOptions, loopback_with_free_port, postgres::Postgres,
 };
 
 use super::{resources::PORT, say::Say};
@@ -35,6 +35,7 @@ pub(crate) struct Fleet {
     pub(crate) global: Global,
     /// The zones.
     pub(crate) sites: Vec<Site>,
+    pools: Vec<Pool>,
     postgres: Option<Postgres>,
 }
 
@@ -69,8 +70,23 @@ impl Fleet {
             sandbox,
             global,
             sites,
+            pools: Vec::new(),
             postgres,
         })
+    }
+
+    /// Starts a pool of zone-1 on an address of its own; the address.
+    pub(crate) async fn add_pool(&mut self) -> anyhow::Result<IpAddr> {
+        let last = self.sites.last().map_or(0, |site| third(site.address));
+        let address = loopback_with_free_port(last + 1, PORT)?;
+        let options = PoolOptions {
+            name: "host-1".to_owned(),
+            address,
+            drain_time: "10s".to_owned(),
+        };
+        let pool = self.sandbox.pool(&self.sites[0].zone, &options).await?;
+        self.pools.push(pool);
+        Ok(address)
     }
 
     /// Starts one more instance in a zone.
@@ -113,6 +129,9 @@ impl Fleet {
 
     /// Stops everything, the data planes first.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        for pool in &mut self.pools {
+            pool.process.stop().await?;
+        }
         for site in &mut self.sites {
             for gateway in &mut site.gateways {
                 gateway.process.stop().await?;

@@ -6,6 +6,7 @@
 //!                  zone-1        zone-2
 //!              gw-1-1  gw-1-2  gw-2-1  gw-2-2    (the two of a zone share its port)
 //!                frontend api    frontend api
+//!              host-1: a pool with as many more gateway instances as the global says
 //! ```
 
 mod fleet;
@@ -76,6 +77,7 @@ async fn walk(fleet: &mut Fleet, say: &Say, once: bool) -> anyhow::Result<()> {
     steps::write_once(fleet, say).await?;
     steps::ask_every_zone(fleet, say).await?;
     steps::change_a_route(fleet, say).await?;
+    steps::scale(fleet, say).await?;
     steps::lose_the_global(fleet, say).await?;
     if once {
         return Ok(());

@@ -52,6 +52,18 @@ conf:
       - destination: { kuma.io/service: api }
 ";
 
+/// One more instance of the gateway in zone-1, on its pool.
+pub(crate) const INSTANCE: &str = "\
+type: MeshGatewayInstance
+mesh: default
+name: edge-gateway
+tags:
+  kuma.io/service: edge-gateway
+replicas: 0
+zoneReplicas:
+  zone-1: 1
+";
+
 /// A route that sends `/api` to `service`.
 pub(crate) fn api_route(service: &str) -> serde_json::Value {
     serde_json::json!({

@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use super::{
     fleet::Fleet,
-    resources::{GATEWAY, HOST, PORT, api_route},
+    resources::{GATEWAY, HOST, INSTANCE, PORT, api_route},
     say::Say,
     traffic,
 };
@@ -20,20 +20,27 @@ pub(crate) async fn write_once(fleet: &Fleet, say: &Say) -> anyhow::Result<()> {
     say.step("Writing a MeshGateway and two routes once, on the global");
     let file = fleet.sandbox.folder().join("gateway.yaml");
     std::fs::write(&file, GATEWAY)?;
-    say.command("portolan apply -f gateway.yaml --wait");
-    let applied = Command::new(fleet.sandbox.binary())
-        .args(["apply", "-f", &file.display().to_string(), "--wait"])
+    command(fleet, say, "apply -f gateway.yaml --wait").await?;
+    say.done("every gateway instance in both zones serves it");
+    Ok(())
+}
+
+/// Runs `portolan` as a user would, in the sandbox's folder.
+async fn command(fleet: &Fleet, say: &Say, arguments: &str) -> anyhow::Result<()> {
+    say.command(&format!("portolan {arguments}"));
+    let output = Command::new(fleet.sandbox.binary())
+        .args(arguments.split(' '))
+        .current_dir(fleet.sandbox.folder())
         .env("PORTOLAN_URL", fleet.global.http.base())
         .output()
         .await?;
-    say.detail(&String::from_utf8_lossy(&applied.stdout));
-    say.detail(&String::from_utf8_lossy(&applied.stderr));
+    say.detail(&String::from_utf8_lossy(&output.stdout));
+    say.detail(&String::from_utf8_lossy(&output.stderr));
     ensure!(
-        applied.status.success(),
-        "`portolan apply` ended with {}",
-        applied.status
+        output.status.success(),
+        "`portolan {arguments}` ended with {}",
+        output.status
     );
-    say.done("every gateway instance in both zones serves it");
     Ok(())
 }
 
@@ -73,6 +80,38 @@ pub(crate) async fn change_a_route(fleet: &Fleet, say: &Say) -> anyhow::Result<(
         }
         ensure!(answered.elapsed() < LIMIT, "the change took too long");
     }
+    Ok(())
+}
+
+/// Scales a gateway of zone-1 to three instances and back to one while requests come.
+pub(crate) async fn scale(fleet: &mut Fleet, say: &Say) -> anyhow::Result<()> {
+    say.step("Scaling a gateway of zone-1 on a pool, from one instance to three and back");
+    let address = fleet.add_pool().await?;
+    std::fs::write(fleet.sandbox.folder().join("instance.yaml"), INSTANCE)?;
+    command(fleet, say, "apply -f instance.yaml").await?;
+    let scaled = fleet.global.scaled("zone-1", "edge-gateway", 1);
+    scaled.await?;
+    let client = traffic::client()?;
+    traffic::until_answered_by(&client, address, "/api", "api", LIMIT).await?;
+    say.done(&format!(
+        "pool host-1 runs one instance, on {address}:{PORT}"
+    ));
+
+    let requests = traffic::Requests::start(address)?;
+    for replicas in [3, 1] {
+        let scale = format!("scale edge-gateway --zone zone-1 --replicas {replicas} --wait");
+        command(fleet, say, &scale).await?;
+        command(fleet, say, "get meshgatewayinstances").await?;
+    }
+    let seen = requests.stop().await;
+    let slowest = seen.slowest.as_secs_f64() * 1000.0;
+    let summary = format!(
+        "{} requests meanwhile, each on a new connection: {} failed, the slowest took {slowest:.0} ms",
+        seen.answers + seen.failures,
+        seen.failures
+    );
+    ensure!(seen.failures == 0, "{summary}");
+    say.done(&summary);
     Ok(())
 }
 
@@ -119,6 +158,7 @@ pub(crate) fn invite(fleet: &Fleet, say: &Say) {
         "portolan status",
         "portolan get meshgatewayroutes",
         "portolan get dataplanes",
+        "portolan scale edge-gateway --zone zone-1 --replicas 2 --wait",
     ] {
         say.command(command);
     }

@@ -6,6 +6,8 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::resources::{HOST, PORT};
 
@@ -54,4 +56,59 @@ pub(crate) async fn until_answered_by(
         }
         tokio::time::sleep(Duration::from_micros(500)).await;
     }
+}
+
+/// Clients that ask at once.
+const CLIENTS: usize = 4;
+
+/// Requests without a pause, until stopped.
+pub(crate) struct Requests {
+    tasks: JoinSet<Seen>,
+    stop: CancellationToken,
+}
+
+/// What became of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    /// Answered by the service.
+    pub(crate) answers: usize,
+    /// Not answered, or not so.
+    pub(crate) failures: usize,
+    /// The longest that one took.
+    pub(crate) slowest: Duration,
+}
+
+impl Requests {
+    /// Asks the gateways at an address for `/api`.
+    pub(crate) fn start(address: IpAddr) -> anyhow::Result<Self> {
+        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+        for _ in 0..CLIENTS {
+            tasks.spawn(ask_until(client()?, address, stop.clone()));
+        }
+        Ok(Self { tasks, stop })
+    }
+
+    /// Stops them, and counts.
+    pub(crate) async fn stop(self) -> Seen {
+        self.stop.cancel();
+        let all = self.tasks.join_all().await;
+        all.into_iter().fold(Seen::default(), |sum, one| Seen {
+            answers: sum.answers + one.answers,
+            failures: sum.failures + one.failures,
+            slowest: sum.slowest.max(one.slowest),
+        })
+    }
+}
+
+async fn ask_until(client: reqwest::Client, address: IpAddr, stop: CancellationToken) -> Seen {
+    let mut seen = Seen::default();
+    while !stop.is_cancelled() {
+        let start = Instant::now();
+        match ask(&client, address, "/api").await {
+            Ok(Ok(_)) => seen.answers += 1,
+            _ => seen.failures += 1,
+        }
+        seen.slowest = seen.slowest.max(start.elapsed());
+    }
+    seen
 }
