@@ -52,6 +52,9 @@ pub(crate) enum Command {
     /// Removes resources
     Delete(delete::Args),
     /// Says how many instances of a gateway run in a zone
+    ///
+    /// Writes a MeshGatewayInstance on the global. The zone starts and ends instances on its pools
+    /// (`portolan dp pool`).
     Scale(scale::Args),
     /// Says which route takes a request, and why no other does
     Explain(explain::Args),

@@ -24,9 +24,6 @@ use crate::server::duration;
 const ATTEMPTS: usize = 5;
 
 /// Says how many instances of a gateway run in a zone.
-///
-/// Writes a MeshGatewayInstance on the global. The zone starts and ends instances on its pools
-/// (`portolan dp pool`).
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "Examples:
   portolan scale edge-gateway --zone zone-1 --replicas 3 --wait
@@ -100,12 +97,12 @@ async fn write(args: &Args, client: &Client) -> Result<Value, Failure> {
                     None => wanted(spec, ""),
                 };
                 print(&format!(
-                    "{kind} {}/{}: {} has {} replicas, had {} (revision {revision})",
+                    "{kind} {}/{} in {}: replicas {} -> {} (revision {revision})",
                     args.mesh,
                     args.name,
                     args.zone.as_deref().unwrap_or("every other zone"),
-                    args.replicas,
                     count(&before),
+                    args.replicas,
                 ));
                 return Ok(resource);
             }

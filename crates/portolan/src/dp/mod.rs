@@ -16,6 +16,10 @@ pub(crate) enum Command {
     /// Runs an Envoy as one Dataplane of a zone
     Run(Box<run::Args>),
     /// Runs as many gateway instances on this host as its zone assigns to it
+    ///
+    /// The zone spreads the replicas of each MeshGatewayInstance evenly over its pools. The instances of a
+    /// host share the ports of its address. The token is that of a data plane without a name:
+    /// `portolan token dataplane --tag kuma.io/service=edge-gateway`.
     Pool(Box<pool::Args>),
     /// Installs Envoy into the cache folder, unless one is found, and prints where it is
     InstallEnvoy(InstallArgs),

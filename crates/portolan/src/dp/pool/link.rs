@@ -10,7 +10,7 @@ use portolan_proto::status::{Assignment, PoolStatus, pool_service_client::PoolSe
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, metadata::MetadataValue};
 use tracing::{info, warn};
 
 use super::instance::Host;
@@ -130,8 +130,11 @@ impl Link {
             .map_err(|error| Broken::Connect(last_cause(&error)))?;
         let mut request = Request::new(WatchStream::new(self.status.clone()));
         if let Some(token) = &self.token {
-            let token = token.expose().parse();
-            let token = token.map_err(|_| Status::unauthenticated("the token is not one"))?;
+            let mut token: MetadataValue<_> = token
+                .expose()
+                .parse()
+                .map_err(|_| Status::unauthenticated("the token is not one"))?;
+            token.set_sensitive(true);
             request.metadata_mut().insert("authorization", token);
         }
         let mut assignments = PoolServiceClient::new(channel)

@@ -36,10 +36,6 @@ use instance::Host;
 use link::Link;
 
 /// Runs as many gateway instances on this host as its zone assigns to it.
-///
-/// The zone spreads the replicas of each MeshGatewayInstance evenly over its pools. The instances of a host
-/// share the ports of its address. The token is that of a data plane, without a name, for the service of
-/// the gateways: `portolan token dataplane --valid-for 720h`.
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "Example:
   portolan dp pool --zone https://zone:5678 --ca-cert ca.pem --token-file token --name host-1 --address 10.0.0.5")]

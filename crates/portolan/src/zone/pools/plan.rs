@@ -108,7 +108,7 @@ fn may_run(
     claims.check(&proxy).is_ok()
 }
 
-/// How far the zone is with each gateway, also with those that are no longer wanted and still run.
+/// How far the zone is with each gateway.
 pub(super) fn scaled(
     members: &BTreeMap<String, Member>,
     gateways: &Gateways,
