@@ -37,7 +37,19 @@ async fn no_request_fails_from_one_to_five_instances_and_back() {
     site.scale("5").await;
     site.scale("1").await;
     load.answers(200).await;
+    // Another limit needs another Envoy: it takes over before the old one goes.
+    assert_eq!(site.instances().await, ["edge-gateway-1.host-1"]);
+    site.limit_memory("256Mi").await;
+    site.becomes(&["edge-gateway-2.host-1"]).await;
+    site.scaled(1).await;
+    load.answers(200).await;
     load.stop_without_failures().await;
+    let bootstrap = site
+        .sandbox
+        .folder()
+        .join("host-1/edge-gateway-2.host-1/envoy.yaml");
+    let bootstrap = std::fs::read_to_string(bootstrap).unwrap();
+    assert!(bootstrap.contains(&(256 << 20).to_string()), "{bootstrap}");
 
     let shown = site.run(&["get", "meshgatewayinstances"]).await;
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();

@@ -92,6 +92,31 @@ impl Site {
         assert!(told.contains(&reached), "{told}");
     }
 
+    /// Limits the memory of each instance.
+    pub async fn limit_memory(&self, memory: &str) {
+        let mut instance = self.global.http.get(INSTANCE).await.unwrap();
+        instance["resources"]["limits"]["memory"] = memory.into();
+        self.global.http.put(INSTANCE, &instance).await.unwrap();
+    }
+
+    /// The names of the instances that are connected.
+    pub async fn instances(&self) -> Vec<String> {
+        let status = self.global.status().await.unwrap();
+        let zones = status["zones"].as_array().unwrap().iter();
+        let instances = zones.flat_map(|zone| zone["instances"].as_array().unwrap());
+        let names = instances.map(|instance| instance["name"].as_str().unwrap().to_owned());
+        names.collect()
+    }
+
+    /// Waits until these are.
+    pub async fn becomes(&self, names: &[&str]) {
+        until(&format!("instances {names:?}"), LIMIT, async || {
+            (self.instances().await == names).then_some(())
+        })
+        .await
+        .unwrap();
+    }
+
     /// How many instances each pool has, by the zone's Dataplanes.
     pub async fn spread(&self, pools: &[&str]) -> Vec<usize> {
         let dataplanes = self.zone.http.get("/dataplanes?size=1000").await.unwrap();
