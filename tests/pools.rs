@@ -98,7 +98,8 @@ async fn another_pool_takes_over_the_share_of_one_that_is_killed() {
     })
     .await
     .unwrap_or_else(|error| panic!("{error}; see {}", log.display()));
-    // The counts of the killed pool are gone with it, so this is what the other has.
+    let names = [1, 2, 3, 4].map(|number| format!("edge-gateway-{number}.host-2"));
+    site.becomes(&names.each_ref().map(String::as_str)).await;
     site.scaled(4).await;
     load::say(&format!("taken over {:?} after kill -9", killed.elapsed()));
     site.becomes_spread(&["host-1", "host-2"], &[0, 4]).await;

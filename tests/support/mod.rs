@@ -35,13 +35,18 @@ pub async fn global(sandbox: &Sandbox) -> Global {
     sandbox.global(&GlobalOptions::default()).await.unwrap()
 }
 
-/// A zone of a global, connected.
+/// A zone of a global, connected, with the mesh on its disk.
 pub async fn zone(sandbox: &Sandbox, name: &str, global: &Global) -> Zone {
     let zone = sandbox
         .zone(name, &[global], &ZoneOptions::default())
         .await
         .unwrap();
     global.zones_online(&[name]).await.unwrap();
+    until("the mesh in the zone", LIMIT, async || {
+        zone.http.get("/meshes/default").await.ok()
+    })
+    .await
+    .unwrap();
     zone
 }
 
