@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use portolan_model::ResourceKey;
+use portolan_model::{Resource, ResourceKey};
 
 use crate::plan::port::Protocol;
 
@@ -16,6 +16,17 @@ pub struct Fault {
     pub field: String,
     /// Why it was left out.
     pub reason: Reason,
+}
+
+impl Fault {
+    /// A part of this resource.
+    pub(crate) fn of(resource: &Resource, field: impl Into<String>, reason: Reason) -> Self {
+        Self {
+            resource: resource.key.clone(),
+            field: field.into(),
+            reason,
+        }
+    }
 }
 
 /// Why a part was left out. Validation refuses most of these when they are written; they still come
@@ -113,4 +124,7 @@ pub enum Reason {
     /// Envoy adds the weights in 32 bits.
     #[error("the weights add up to more than {}", u32::MAX)]
     TooMuchWeight,
+    /// Waits between tries that Envoy does not take.
+    #[error("give a baseInterval above 0, and a maxInterval that is not shorter")]
+    BackOff,
 }

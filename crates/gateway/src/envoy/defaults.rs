@@ -64,6 +64,10 @@ pub(super) const INTERNAL_ADDRESSES: [(&str, u32); 7] = [
 /// What is tried again: failures before a backend has begun to answer, and answers that say so.
 pub(super) const RETRY_ON: &str = "gateway-error,connect-failure,refused-stream";
 
+/// What is tried again of gRPC where a policy does not say: besides, what its statuses call passing.
+pub(super) const GRPC_RETRY_ON: &str =
+    "cancelled,connect-failure,gateway-error,refused-stream,reset,resource-exhausted,unavailable";
+
 /// How often it is tried again.
 pub(super) const RETRIES: u32 = 5;
 

@@ -16,10 +16,10 @@ use prost::Message as _;
 use super::{
     Encoded, address, boolean, connection_manager, defaults, duration,
     metadata::{metadata, texts},
-    route, table, tcp_proxy,
+    policy, route, table, tcp_proxy,
     wire::Message,
 };
-use crate::plan::{outbound::Outbound, policy::Chosen, spoken::Spoken};
+use crate::plan::{destination::Destination, outbound::Outbound, policy::Chosen, spoken::Spoken};
 
 /// `Listener.metadata`
 const METADATA: u32 = 6;
@@ -36,7 +36,8 @@ pub(crate) fn outbound_listener(
     let service = outbound.destination.service();
     let filter = match spoken {
         Spoken::Http1 | Spoken::Http2 => {
-            connection_manager::as_filter(&manager(service, cluster, chosen, gateway_tags))
+            let to = (cluster, &*outbound.destination);
+            connection_manager::as_filter(&manager(to, chosen, gateway_tags))
         }
         Spoken::Tcp => tcp_proxy::to_one(cluster, service, defaults::BACKEND_IDLE, chosen),
     };
@@ -62,19 +63,14 @@ pub(crate) fn outbound_listener(
 /// Leaves `x-forwarded-for` and the like as they come: the gateway in front knows the client, and is
 /// itself the only one that connects here.
 fn manager(
-    service: &str,
-    cluster: &str,
+    (cluster, destination): (&str, &Destination),
     chosen: &Chosen,
     gateway_tags: &Tags,
 ) -> HttpConnectionManager {
+    let routes = routes((cluster, destination), chosen, gateway_tags);
     HttpConnectionManager {
-        stat_prefix: service.to_owned(),
-        route_specifier: Some(RouteSpecifier::RouteConfig(routes(
-            service,
-            cluster,
-            chosen,
-            gateway_tags,
-        ))),
+        stat_prefix: destination.service().to_owned(),
+        route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
         http_filters: vec![connection_manager::router()],
         common_http_protocol_options: Some(HttpProtocolOptions {
             // The gateway in front keeps its connections as long as we keep ours.
@@ -90,12 +86,12 @@ fn manager(
 
 /// Everything to the cluster. In the listener itself: it is small, and says the same for good.
 fn routes(
-    service: &str,
-    cluster: &str,
+    (cluster, destination): (&str, &Destination),
     chosen: &Chosen,
     gateway_tags: &Tags,
 ) -> RouteConfiguration {
-    let everything = route::to_cluster(cluster, chosen);
+    let service = destination.service();
+    let everything = route::to_cluster(cluster, destination, chosen);
     RouteConfiguration {
         name: format!("outbound:{service}"),
         virtual_hosts: vec![VirtualHost {
@@ -103,7 +99,7 @@ fn routes(
             domains: vec!["*".to_owned()],
             // What was written this moment can be read.
             routes: Route::decode(&*everything).into_iter().collect(),
-            retry_policy: Some(table::retry_policy()),
+            retry_policy: Some(policy::retry::default()),
             ..VirtualHost::default()
         }],
         request_headers_to_add: vec![table::gateway_tags(gateway_tags)],

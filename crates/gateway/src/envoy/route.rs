@@ -1,6 +1,6 @@
 //! One route of a virtual host.
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use envoy_types::pb::{
     envoy::{
@@ -76,15 +76,15 @@ pub(super) fn encoded(route: &Route) -> &[u8] {
     route.encoded.get_or_init(|| encode(route))
 }
 
-/// The encoded route of everything to a cluster.
-pub(super) fn to_cluster(cluster: &str, chosen: &Chosen) -> Box<[u8]> {
+/// The encoded route of everything to the cluster of a destination.
+pub(super) fn to_cluster(cluster: &str, destination: &Destination, chosen: &Chosen) -> Box<[u8]> {
     let mut out = Writer::default();
     let everything = PathMatch::Prefix("/".into());
     out.nested(MATCH, |out| matching::path(&everything, out));
     out.nested(ROUTE, |out| {
         out.text(CLUSTER, cluster);
         not_found(out);
-        policy::route_action(chosen, out);
+        policy::route_action(chosen, iter::once(destination), out);
     });
     out.finish()
 }
@@ -103,7 +103,9 @@ fn encode(route: &Route) -> Box<[u8]> {
         Action::Forward(action) => {
             out.nested(ROUTE, |out| {
                 forward(action, &matching.path, &route.listener, out);
-                policy::route_action(&route.chosen, out);
+                let backends = action.backends.iter();
+                let destinations = backends.map(|backend| &*backend.destination);
+                policy::route_action(&route.chosen, destinations, out);
             });
             header_edits(&action.request_headers, REQUEST_HEADERS, &mut out);
             header_edits(&action.response_headers, RESPONSE_HEADERS, &mut out);

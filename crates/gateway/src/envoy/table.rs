@@ -10,9 +10,9 @@ use envoy_types::pb::{
                 header_value_option::HeaderAppendAction,
             },
             route::v3::{
-                DirectResponseAction, RetryPolicy, Route as EnvoyRoute, RouteConfiguration,
-                RouteMatch as EnvoyMatch, VirtualHost, retry_policy::RetryBackOff, route,
-                route_match::PathSpecifier, virtual_host::TlsRequirementType,
+                DirectResponseAction, Route as EnvoyRoute, RouteConfiguration,
+                RouteMatch as EnvoyMatch, VirtualHost, route, route_match::PathSpecifier,
+                virtual_host::TlsRequirementType,
             },
         },
         r#type::matcher::v3::HttpRequestHeaderMatchInput,
@@ -22,7 +22,7 @@ use envoy_types::pb::{
 use portolan_model::tags::Tags;
 use prost::Message as _;
 
-use super::{Encoded, any, boolean, defaults, duration, number, route as routes, wire::Message};
+use super::{Encoded, any, boolean, defaults, policy, route as routes, wire::Message};
 use crate::{
     layout::{self, Layout, Tree},
     plan::{
@@ -118,7 +118,7 @@ fn virtual_host<'a>(host: &Host, tls: &Tls, routes: &'a [Arc<Route>]) -> Message
         name: host.name.to_string(),
         domains: vec![host.name.to_string()],
         // Here instead of on each route, which keeps a large table a third smaller.
-        retry_policy: Some(retry_policy()),
+        retry_policy: Some(policy::retry::default()),
         require_tls: match encrypted {
             true => TlsRequirementType::All.into(),
             false => TlsRequirementType::None.into(),
@@ -200,20 +200,6 @@ fn on_match<'a>(leaf: &[usize], routes: &'a [Arc<Route>]) -> Message<'a> {
         .field(NAME, b"routes".as_slice())
         .message(TYPED_CONFIG, any);
     Message::default().message(ACTION, action)
-}
-
-/// How failed requests are tried again.
-pub(super) fn retry_policy() -> RetryPolicy {
-    RetryPolicy {
-        retry_on: defaults::RETRY_ON.to_owned(),
-        num_retries: number(defaults::RETRIES),
-        per_try_timeout: duration(defaults::RETRY_TRY),
-        retry_back_off: Some(RetryBackOff {
-            base_interval: duration(defaults::RETRY_BACK_OFF),
-            max_interval: duration(defaults::RETRY_BACK_OFF_MOST),
-        }),
-        ..RetryPolicy::default()
-    }
 }
 
 fn no_routes() -> Vec<u8> {

@@ -10,7 +10,7 @@ use envoy_types::pb::envoy::{
     },
 };
 
-use super::{defaults, duration, listener::network_filter, number};
+use super::{defaults, duration, listener::network_filter, number, policy};
 use crate::plan::{policy::Chosen, tcp::Share};
 
 /// The proxy to these clusters. `service` is the gateway's, after which statistics are named.
@@ -34,7 +34,7 @@ fn proxy(clusters: ClusterSpecifier, service: &str, idle: Duration, chosen: &Cho
         stat_prefix: service.to_owned(),
         cluster_specifier: Some(clusters),
         idle_timeout: duration(idle),
-        max_connect_attempts: number(defaults::TCP_CONNECTS),
+        max_connect_attempts: number(policy::retry::connects(chosen)),
         ..TcpProxy::default()
     };
     network_filter(

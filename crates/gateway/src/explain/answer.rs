@@ -97,6 +97,9 @@ pub struct TlsTaken {
 pub struct ConnectionTaken {
     /// The MeshGatewayRoutes that belong to the listener.
     pub routes: Vec<String>,
+    /// What connections get, whichever backend they go to.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub policies: Vec<PolicyTaken>,
     /// Their backends, which share all connections.
     pub backends: Vec<BackendTaken>,
 }

@@ -21,16 +21,17 @@ pub(super) fn connection(
     chain: &Chain,
 ) -> (ConnectionTaken, Outcome) {
     let shares = table.shares();
+    // A chain that carries no HTTP is of one listener.
+    let source = chain.listeners.first().map(|listener| &listener.tags);
     let sum: f64 = shares.iter().map(|share| f64::from(share.weight)).sum();
     let backends: Vec<_> = shares
         .iter()
         .map(|share| {
             let weight = (share.weight, sum);
             let mut taken = backend(chart, fleet, &share.destination, &share.cluster, weight);
-            // A chain that carries no HTTP is of one listener.
-            if let Some(listener) = chain.listeners.first() {
+            if let Some(source) = source {
                 let destination = share.destination.tags();
-                taken.policies = policy::of_backend(&share.chosen, &listener.tags, destination);
+                taken.policies = policy::of_backend(&share.chosen, source, destination);
             }
             taken
         })
@@ -52,6 +53,9 @@ pub(super) fn connection(
         routes: routes
             .map(|route| route.author.display_name().to_owned())
             .collect(),
+        policies: source
+            .map(|source| policy::of_connections(table, source))
+            .unwrap_or_default(),
         backends,
     };
     (taken, Outcome::nothing(what))

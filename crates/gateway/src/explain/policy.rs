@@ -5,8 +5,10 @@ use portolan_model::tags::Tags;
 use super::answer::PolicyTaken;
 use crate::plan::{
     action::Forward,
+    destination::Destination,
     policy::{Chosen, Scope, matching},
     table::Route,
+    tcp::TcpTable,
 };
 
 /// What connections from a listener with tags `source` to a destination get.
@@ -20,17 +22,35 @@ pub(super) fn of_backend(chosen: &Chosen, source: &Tags, destination: &Tags) -> 
 /// What requests of a route get, whichever backend they go to.
 pub(super) fn of_route(route: &Route, forward: &Forward) -> Vec<PolicyTaken> {
     let taken = route.chosen.scopes().filter(|(_, acts, _)| acts.on_routes);
-    let why = |scope: &Scope| match &*forward.backends {
-        [only] => matched(scope, &route.listener.tags, only.destination.tags()),
-        several if of_one_service(several.iter().map(|backend| backend.destination.service())) => {
+    let destinations = forward.backends.iter().map(|backend| &*backend.destination);
+    let destinations: Vec<_> = destinations.collect();
+    let source = &route.listener.tags;
+    taken
+        .map(|(kind, _, scope)| told(kind.name(), scope, shared(scope, source, &destinations)))
+        .collect()
+}
+
+/// What connections through a TCP proxy from a listener with tags `source` get, whichever backend they go
+/// to.
+pub(super) fn of_connections(table: &TcpTable, source: &Tags) -> Vec<PolicyTaken> {
+    let taken = table.chosen().scopes().filter(|(_, acts, _)| acts.on_tcp);
+    let destinations = table.shares().iter().map(|share| &*share.destination);
+    let destinations: Vec<_> = destinations.collect();
+    taken
+        .map(|(kind, _, scope)| told(kind.name(), scope, shared(scope, source, &destinations)))
+        .collect()
+}
+
+/// Why it is for all these destinations together.
+fn shared(scope: &Scope, source: &Tags, destinations: &[&Destination]) -> String {
+    match destinations {
+        [only] => matched(scope, source, only.tags()),
+        several if of_one_service(several.iter().map(|one| one.service())) => {
             "the oldest of those for its backends".to_owned()
         }
         _ if scope.is_for_all() => "for every service, so for all its backends".to_owned(),
         _ => "the oldest of those for its backends; none is for every service".to_owned(),
-    };
-    taken
-        .map(|(kind, _, scope)| told(kind.name(), scope, why(scope)))
-        .collect()
+    }
 }
 
 fn of_one_service<'a>(mut services: impl Iterator<Item = &'a str>) -> bool {

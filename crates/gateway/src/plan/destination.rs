@@ -1,6 +1,6 @@
 //! Whom a backend names, and the cluster that serves it behind one listener.
 
-use portolan_model::tags::{SERVICE, Tags};
+use portolan_model::tags::{PROTOCOL, SERVICE, Tags};
 use xxhash_rust::xxh3::Xxh3;
 
 /// The tags that a backend's instances carry, `kuma.io/service` among them. Ordered by tags.
@@ -18,6 +18,12 @@ impl Destination {
     /// All the tags.
     pub fn tags(&self) -> &Tags {
         &self.tags
+    }
+
+    /// Whether its tags say that its instances speak gRPC.
+    pub fn says_grpc(&self) -> bool {
+        let protocol = self.tags.get(PROTOCOL);
+        protocol.is_some_and(|protocol| protocol.eq_ignore_ascii_case("grpc"))
     }
 
     /// The value of `kuma.io/service`.

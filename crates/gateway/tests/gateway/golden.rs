@@ -41,25 +41,32 @@ conf: {listeners: [{port: 8080, protocol: HTTP}]}
 
 /// The configuration of every case, by its name.
 pub(crate) fn cases() -> Vec<(String, Arc<Compiled>)> {
+    let inputs = inputs().into_iter();
+    inputs
+        .map(|(name, input)| (name, compile(&input)))
+        .collect()
+}
+
+/// The resources of every case, by its name.
+pub(crate) fn inputs() -> Vec<(String, String)> {
     let inputs = fs::read_dir(folder()).unwrap().filter_map(|entry| {
         let name = entry.unwrap().file_name().into_string().unwrap();
         name.strip_suffix(".in.yaml").map(str::to_owned)
     });
     let mut names: Vec<_> = inputs.collect();
     names.sort();
-    let compiled = |name: String| {
+    let read = |name: String| {
         let input = fs::read_to_string(folder().join(format!("{name}.in.yaml"))).unwrap();
-        let compiled = compile(&with_usual(&spelled_out(&input)));
-        (name, compiled)
+        (name, with_usual(&spelled_out(&input)))
     };
-    names.into_iter().map(compiled).collect()
+    names.into_iter().map(read).collect()
 }
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-fn with_usual(input: &str) -> String {
+pub(crate) fn with_usual(input: &str) -> String {
     let given = resources(input);
     let mut all = input.to_owned();
     if !given.iter().any(|given| &*given.key.name == "gateway") {

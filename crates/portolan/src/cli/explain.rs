@@ -155,6 +155,7 @@ fn show(text: &mut String, answer: &Answer) {
     }
     if let Some(connection) = &answer.connection {
         line(text, 0, "routes", &connection.routes.join(" "));
+        policies(text, 1, &connection.policies);
         for taken in &connection.backends {
             backend(text, taken);
         }
@@ -307,7 +308,8 @@ outcome    a backend answers; it gets path /api
                 "listener": {"name": "edge:TLS:9443", "port": 9443, "protocol": "TLS", "hostname": "*.test",
                     "chosen": "port 9443 was asked for", "sni": "db.test",
                     "tls": {"mode": "TERMINATE", "certificates": ["secret db", "inline"]}},
-                "connection": {"routes": ["db"], "backends": [{"tags": {"kuma.io/service": "db"}, "cluster": "db-1",
+                "connection": {"routes": ["db"], "policies": [{"type": "Retry", "name": "r", "why": "from a to b"}],
+                    "backends": [{"tags": {"kuma.io/service": "db"}, "cluster": "db-1",
                     "weight": 1, "percent": 100.0, "endpoints": ["10.0.0.1:5432"]}]},
                 "tried": [], "outcome": {"what": "TLS ends here and its bytes go to a backend"},
             }],
@@ -319,6 +321,7 @@ listener   edge:TLS:9443 *.test (port 9443 was asked for)
   sni        db.test
   tls        TERMINATE secret db inline
 routes     db
+  policy     Retry r: from a to b
   backend    kuma.io/service=db 100%: 10.0.0.1:5432
 outcome    TLS ends here and its bytes go to a backend
 ";

@@ -11,6 +11,7 @@
 //! is the same for all kinds and stands in [`matching`].
 
 pub mod matching;
+mod retry;
 mod timeout;
 
 use std::{
@@ -25,6 +26,7 @@ use portolan_model::{
 };
 use portolan_proto::mesh::Selector;
 
+pub use retry::{GrpcRetry, HttpRetry, Retry, Tries};
 pub use timeout::Timeout;
 
 use super::{destination::Destination, entry::Author};
@@ -85,7 +87,7 @@ macro_rules! connection_policies {
             /// Kind of each, where it acts, and which connections it is for.
             pub fn scopes(&self) -> impl Iterator<Item = (Kind, Acts, &Scope)> {
                 let all = [$(self.$field.as_ref().map(|policy| {
-                    (kinds::$kind, Acts::$acts, &policy.scope)
+                    (kinds::$kind, policy.conf.acts(Acts::$acts), &policy.scope)
                 }),)*];
                 all.into_iter().flatten()
             }
@@ -95,7 +97,9 @@ macro_rules! connection_policies {
 
 connection_policies! {
     /// How long things may take.
-    timeout: Timeout = TIMEOUT, ON_BOTH;
+    timeout: Timeout = TIMEOUT, EVERYWHERE;
+    /// What is tried again.
+    retry: Retry = RETRY, ON_ROUTES_AND_TCP;
 }
 
 /// Where policies of a kind act.
@@ -105,12 +109,19 @@ pub struct Acts {
     pub on_routes: bool,
     /// On connections to a backend, as its cluster says.
     pub on_clusters: bool,
+    /// On connections whose bytes go on, as their TCP proxy says.
+    pub on_tcp: bool,
 }
 
 impl Acts {
-    const ON_BOTH: Self = Self {
+    const EVERYWHERE: Self = Self {
         on_routes: true,
         on_clusters: true,
+        on_tcp: true,
+    };
+    const ON_ROUTES_AND_TCP: Self = Self {
+        on_clusters: false,
+        ..Self::EVERYWHERE
     };
 }
 
@@ -168,6 +179,11 @@ fn service(selector: &Tags) -> &str {
 trait Conf: Sized {
     /// The policy, unless it says nothing that can be used; that is told in `faults`.
     fn read(resource: &Resource, faults: &mut Vec<Fault>) -> Option<Policy<Self>>;
+
+    /// Where it acts, of all places where its kind does.
+    fn acts(&self, all: Acts) -> Acts {
+        all
+    }
 }
 
 /// All policies of one kind.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use portolan_model::Resource;
 use portolan_proto::mesh;
 
-use super::{Conf, Policy, given};
+use super::{Acts, Conf, Policy, given};
 use crate::fault::Fault;
 
 /// Limits in time; what is not given keeps its default.
@@ -47,5 +47,12 @@ impl Conf for Timeout {
             max_stream: given(http.max_stream_duration).or(given(grpc.max_stream_duration)),
         };
         Some(Policy::new(resource, spec.sources, spec.destinations, conf))
+    }
+
+    fn acts(&self, all: Acts) -> Acts {
+        Acts {
+            on_tcp: all.on_tcp && self.tcp_idle.is_some(),
+            ..all
+        }
     }
 }

@@ -38,6 +38,20 @@ pub(super) fn records() -> (u16, Receiver<String>) {
     (port, receiver)
 }
 
+/// Answers each request as this says, given its head; where it says nothing, never.
+pub(super) fn answering(
+    answer: impl Fn(&[String]) -> Option<String> + Clone + Send + 'static,
+) -> u16 {
+    serve(move |stream| {
+        http::answer_each(stream, |head| match answer(head) {
+            Some(answer) => answer,
+            None => loop {
+                thread::park();
+            },
+        });
+    })
+}
+
 /// Gives back every byte.
 pub(super) fn echo_bytes() -> u16 {
     serve(echo)

@@ -9,6 +9,7 @@ mod explained_tls;
 mod http;
 mod https;
 mod matches;
+mod policies;
 mod process;
 mod routes;
 mod tcp;

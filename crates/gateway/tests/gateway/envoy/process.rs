@@ -102,7 +102,12 @@ impl Envoy {
     }
 
     pub(super) fn connect(&self) -> TcpStream {
-        TcpStream::connect(("127.0.0.1", self.port)).unwrap()
+        self.connect_to(self.port)
+    }
+
+    /// Connects to another port than the first.
+    pub(super) fn connect_to(&self, port: u16) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", port)).unwrap()
     }
 
     fn wait(&mut self) {

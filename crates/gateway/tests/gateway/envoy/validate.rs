@@ -1,4 +1,4 @@
-//! Envoy takes every golden configuration.
+//! Envoy takes every golden configuration, and those that the documentation shows.
 
 use std::{env, fs, process::Command};
 
@@ -16,15 +16,15 @@ use prost::Message;
 use tempfile::TempDir;
 
 use super::bootstrap::static_resources;
-use crate::golden;
+use crate::{documented, golden};
 
 #[test]
-fn envoy_takes_every_golden_configuration() {
+fn envoy_takes_every_golden_configuration_and_every_documented_one() {
     let Some(binary) = env::var_os("ENVOY_BIN") else {
         return;
     };
     let mut batches: Vec<Batch> = Vec::new();
-    for (name, compiled) in golden::cases() {
+    for (name, compiled) in golden::cases().into_iter().chain(documented::cases()) {
         if !batches.iter_mut().any(|batch| batch.take(&name, &compiled)) {
             let mut batch = Batch::default();
             assert!(batch.take(&name, &compiled));
