@@ -53,7 +53,7 @@ fn expression(pattern: &str, path: &str) {
     }
     let mut routes: Vec<_> = (0..100).map(other).collect();
     routes.push(matching);
-    let Layout::Tree(tree) = layout::arrange(&routes.iter().collect::<Vec<_>>()) else {
+    let Layout::Tree(tree) = layout::arrange(&routes.iter().collect::<Vec<_>>(), |_| false) else {
         panic!("a table of paths that differ");
     };
     let leaves = tree.leaves.iter();

@@ -127,4 +127,13 @@ pub enum Reason {
     /// Waits between tries that Envoy does not take.
     #[error("give a baseInterval above 0, and a maxInterval that is not shorter")]
     BackOff,
+    /// A limit that Envoy does not take.
+    #[error("give requests above 0, and an interval of at least 50ms")]
+    RateLimit,
+    /// An answer above a limit that Envoy does not know.
+    #[error("{0} is no status for requests above a limit; use one such as 429 or 503")]
+    LimitStatus(u32),
+    /// Envoy adds only so many headers there.
+    #[error("only {0} headers can be added here; remove this one or another")]
+    TooManyHeaders(usize),
 }

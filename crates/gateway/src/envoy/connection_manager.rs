@@ -13,7 +13,6 @@ use envoy_types::pb::envoy::{
         filters::{
             http::{
                 compressor::v3::{Compressor, compressor::ResponseDirectionConfig},
-                local_ratelimit::v3::LocalRateLimit,
                 router::v3::Router,
             },
             network::http_connection_manager::v3::{
@@ -28,12 +27,13 @@ use envoy_types::pb::envoy::{
 };
 use prost::Message;
 
-use super::{ads, any, boolean, defaults, duration, listener::network_filter, number};
+use super::{ads, any, boolean, defaults, duration, listener::network_filter, number, policy};
+use crate::plan::policy::HttpFilters;
 
-/// The connection manager with the route table of this name. `service` is the gateway's, after which
-/// statistics are named.
-pub(super) fn filter(route_table: &str, service: &str) -> Filter {
-    as_filter(&connection_manager(route_table, service))
+/// The connection manager with the route table of this name and these filters. `service` is the gateway's,
+/// after which statistics are named.
+pub(super) fn filter(route_table: &str, service: &str, filters: HttpFilters) -> Filter {
+    as_filter(&connection_manager(route_table, service, filters))
 }
 
 /// A connection manager as what it is in a listener.
@@ -45,14 +45,18 @@ pub(super) fn as_filter(manager: &HttpConnectionManager) -> Filter {
     )
 }
 
-fn connection_manager(route_table: &str, service: &str) -> HttpConnectionManager {
+fn connection_manager(
+    route_table: &str,
+    service: &str,
+    filters: HttpFilters,
+) -> HttpConnectionManager {
     HttpConnectionManager {
         stat_prefix: service.to_owned(),
         route_specifier: Some(RouteSpecifier::Rds(Rds {
             config_source: ads(),
             route_config_name: route_table.to_owned(),
         })),
-        http_filters: http_filters(),
+        http_filters: http_filters(filters),
         common_http_protocol_options: Some(HttpProtocolOptions {
             idle_timeout: duration(defaults::CLIENT_IDLE),
             // `a_b` and `a-b` become one header in many backends, so one could pass for the other.
@@ -95,25 +99,26 @@ fn cidr_range((prefix, length): (&str, u32)) -> CidrRange {
     }
 }
 
-fn http_filters() -> Vec<HttpFilter> {
-    // Does nothing until a route has a limit of its own.
-    let rate_limit = LocalRateLimit {
-        stat_prefix: "rate_limit".to_owned(),
-        ..LocalRateLimit::default()
-    };
-    vec![
-        http_filter(
-            "envoy.filters.http.local_ratelimit",
-            "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-            &rate_limit,
-        ),
-        http_filter(
-            "gzip-compress",
-            "type.googleapis.com/envoy.extensions.filters.http.compressor.v3.Compressor",
-            &compressor(),
-        ),
-        router(),
-    ]
+fn http_filters(filters: HttpFilters) -> Vec<HttpFilter> {
+    let mut all = of_policies(filters);
+    all.push(http_filter(
+        "gzip-compress",
+        "type.googleapis.com/envoy.extensions.filters.http.compressor.v3.Compressor",
+        &compressor(),
+    ));
+    all.push(router());
+    all
+}
+
+/// The filters that policies need. Each does nothing but on routes that say otherwise.
+pub(super) fn of_policies(filters: HttpFilters) -> Vec<HttpFilter> {
+    let mut all = Vec::new();
+    if filters.rate_limits {
+        let filter = policy::rate_limit::FILTER;
+        let idle = policy::rate_limit::idle();
+        all.push(http_filter(filter.name, filter.type_url, &idle));
+    }
+    all
 }
 
 /// What sends requests on; the last of all filters.

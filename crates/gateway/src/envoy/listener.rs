@@ -17,7 +17,7 @@ use prost::Message;
 
 use super::{Encoded, address, any, boolean, connection_manager, defaults, number, tcp_proxy, tls};
 use crate::plan::{
-    policy::Chosen,
+    policy::{Chosen, HttpFilters},
     port::{Chain, Port, Protocol, Tls},
     tcp::Share,
 };
@@ -33,8 +33,8 @@ pub(crate) struct ChainUse<'a> {
 /// What to do with connections.
 #[derive(Clone, Copy)]
 pub(crate) enum Does<'a> {
-    /// Read HTTP; the route table says the rest.
-    Http,
+    /// Read HTTP, with these filters; the route table says the rest.
+    Http(HttpFilters),
     /// Hand their bytes on to one of these, with these policies; at least one.
     Tcp(&'a [Share], &'a Chosen),
     /// Close them.
@@ -87,7 +87,7 @@ fn listener_filters(protocol: Protocol) -> Vec<ListenerFilter> {
 
 fn filter_chain(one: &ChainUse<'_>, protocol: Protocol, service: &str) -> FilterChain {
     let filter = match one.does {
-        Does::Http => connection_manager::filter(&one.chain.name, service),
+        Does::Http(filters) => connection_manager::filter(&one.chain.name, service, filters),
         Does::Tcp(shares, chosen) => tcp_proxy::filter(shares, chosen, service),
         Does::Close => closing(),
     };

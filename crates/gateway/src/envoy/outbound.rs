@@ -19,7 +19,12 @@ use super::{
     policy, route, table, tcp_proxy,
     wire::Message,
 };
-use crate::plan::{destination::Destination, outbound::Outbound, policy::Chosen, spoken::Spoken};
+use crate::plan::{
+    destination::Destination,
+    outbound::Outbound,
+    policy::{Chosen, HttpFilters},
+    spoken::Spoken,
+};
 
 /// `Listener.metadata`
 const METADATA: u32 = 6;
@@ -68,10 +73,12 @@ fn manager(
     gateway_tags: &Tags,
 ) -> HttpConnectionManager {
     let routes = routes((cluster, destination), chosen, gateway_tags);
+    let mut filters = connection_manager::of_policies(HttpFilters::from(chosen));
+    filters.push(connection_manager::router());
     HttpConnectionManager {
         stat_prefix: destination.service().to_owned(),
         route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
-        http_filters: vec![connection_manager::router()],
+        http_filters: filters,
         common_http_protocol_options: Some(HttpProtocolOptions {
             // The gateway in front keeps its connections as long as we keep ours.
             idle_timeout: duration(defaults::BACKEND_IDLE),

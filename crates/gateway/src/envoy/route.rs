@@ -86,6 +86,7 @@ pub(super) fn to_cluster(cluster: &str, destination: &Destination, chosen: &Chos
         not_found(out);
         policy::route_action(chosen, iter::once(destination), out);
     });
+    policy::route(chosen, &mut out);
     out.finish()
 }
 
@@ -107,6 +108,7 @@ fn encode(route: &Route) -> Box<[u8]> {
                 let destinations = backends.map(|backend| &*backend.destination);
                 policy::route_action(&route.chosen, destinations, out);
             });
+            policy::route(&route.chosen, &mut out);
             header_edits(&action.request_headers, REQUEST_HEADERS, &mut out);
             header_edits(&action.response_headers, RESPONSE_HEADERS, &mut out);
         }

@@ -134,7 +134,8 @@ fn virtual_host<'a>(host: &Host, tls: &Tls, routes: &'a [Arc<Route>]) -> Message
         return message.field(ROUTES, no_routes());
     }
     let matching: Vec<_> = routes.iter().map(|route| &route.entry.matching).collect();
-    match layout::arrange(&matching) {
+    let counts = |position: usize| policy::counts(&routes[position].chosen);
+    match layout::arrange(&matching, counts) {
         Layout::List => list(message, ROUTES, routes),
         Layout::Tree(tree) => message.message(MATCHER, matcher(tree, routes)),
     }

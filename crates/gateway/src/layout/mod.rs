@@ -2,7 +2,8 @@
 //!
 //! Envoy walks a list of routes one by one, so a long list is split by path into a tree: a map from
 //! path prefixes to short lists. A request goes to the list of the longest prefix that its path begins
-//! with and to no other, so each list repeats what else may take such a path.
+//! with and to no other, so each list repeats what else may take such a path. A route that counts its
+//! requests must not be repeated: each copy would count alone.
 
 mod tree;
 
@@ -26,15 +27,16 @@ pub enum Layout {
 /// Arranges routes that are given in order.
 ///
 /// Where a tree would repeat too much (hundreds of expressions that may match any path) or split
-/// nothing (hundreds of routes for one path), the list stays.
-pub fn arrange(routes: &[&RouteMatch]) -> Layout {
+/// nothing (hundreds of routes for one path), the list stays. No list repeats a route that `stands_once`, so
+/// what may take a path that such a route takes is not split further.
+pub fn arrange(routes: &[&RouteMatch], stands_once: impl Fn(usize) -> bool) -> Layout {
     if routes.len() <= LEAF_ROUTES {
         return Layout::List;
     }
     // Longer lists repeat less of what all have in common.
     let mut leaf = LEAF_ROUTES;
     while leaf == LEAF_ROUTES || leaf <= routes.len() / 4 {
-        if let Some(tree) = Tree::grow(routes, leaf, routes.len() * 2) {
+        if let Some(tree) = Tree::grow(routes, &stands_once, leaf, routes.len() * 2) {
             return if tree.leaves.len() > 1 {
                 Layout::Tree(tree)
             } else {

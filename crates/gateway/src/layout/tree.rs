@@ -30,11 +30,16 @@ pub struct Leaf {
 impl Tree {
     /// A tree whose leaves have at most `leaf` routes of their own where paths allow, or nothing if all
     /// lists together would name more than `most` routes.
-    pub(super) fn grow(routes: &[&RouteMatch], leaf: usize, most: usize) -> Option<Self> {
+    pub(super) fn grow(
+        routes: &[&RouteMatch],
+        stands_once: impl Fn(usize) -> bool,
+        leaf: usize,
+        most: usize,
+    ) -> Option<Self> {
         let mut stems: Vec<Stem<'_>> = routes
             .iter()
             .enumerate()
-            .map(|(position, route)| Stem::of(position, route))
+            .map(|(position, route)| Stem::of(position, route, stands_once(position)))
             .collect();
         // By text; equal texts stay in the order of the plan.
         stems.sort_by_key(|stem| stem.text);
@@ -61,10 +66,12 @@ struct Stem<'a> {
     position: usize,
     text: &'a str,
     route: &'a RouteMatch,
+    /// Whether only one list may have it.
+    once: bool,
 }
 
 impl<'a> Stem<'a> {
-    fn of(position: usize, route: &'a RouteMatch) -> Self {
+    fn of(position: usize, route: &'a RouteMatch, once: bool) -> Self {
         let text = match &route.path {
             PathMatch::Exact(path) | PathMatch::Prefix(path) => path,
             PathMatch::Regex(pattern) => literal_prefix(pattern),
@@ -73,7 +80,13 @@ impl<'a> Stem<'a> {
             position,
             text,
             route,
+            once,
         }
+    }
+
+    /// Whether lists for longer prefixes may not be split off, because they would have it too.
+    fn binds(&self) -> bool {
+        self.once && !matches!(self.route.path, PathMatch::Exact(_))
     }
 
     /// Whether it may take a path that begins with `key`, a text that begins with its own.
@@ -143,6 +156,10 @@ impl Grower {
             .take_while(|stem| stem.text.len() == key.len())
             .count();
         let (own, longer) = stems.split_at(own);
+        if own.iter().any(Stem::binds) {
+            inherited.extend(stems);
+            return self.list(key, &mut inherited);
+        }
         inherited.extend(own);
         // Without routes of its own this prefix needs no list: the one above has the same routes.
         if !own.is_empty() || key.is_empty() {

@@ -14,7 +14,7 @@ use crate::{
     fault::Fault,
     plan::{
         certificate::Source,
-        policy::Policies,
+        policy::{HttpFilters, Policies},
         port::{Chain, Port},
         table::{self, RouteTable},
         tcp::TcpTable,
@@ -45,6 +45,8 @@ impl OpenPort {
 pub(super) struct OpenChain {
     chain: Arc<Chain>,
     routes: ChainRoutes,
+    /// What requests pass, if they are read.
+    filters: HttpFilters,
     /// What TLS ends with, or why it cannot.
     certificates: Result<Box<[Issued]>, Vec<Fault>>,
 }
@@ -118,6 +120,7 @@ impl OpenChain {
         };
         Self {
             chain: chain.clone(),
+            filters: filters(chain, policies),
             routes,
             certificates: gather(chain, gateway, &sources.secrets),
         }
@@ -142,7 +145,13 @@ impl OpenChain {
     /// Chooses policies anew.
     pub(super) fn choose_policies(&mut self, policies: &Policies) -> Changes {
         match &mut self.routes {
-            ChainRoutes::Http(table) => table.choose(policies).into(),
+            ChainRoutes::Http(table) => {
+                let before = mem::replace(&mut self.filters, filters(&self.chain, policies));
+                Changes {
+                    listener: self.filters != before,
+                    ..table.choose(policies).into()
+                }
+            }
             ChainRoutes::Tcp(table) => Changes::tcp(table.choose(policies)),
         }
     }
@@ -179,7 +188,7 @@ impl OpenChain {
     pub(super) fn in_use(&self) -> ChainUse<'_> {
         let does = match (&self.routes, &self.certificates) {
             (_, Err(_)) => Does::Close,
-            (ChainRoutes::Http(_), Ok(_)) => Does::Http,
+            (ChainRoutes::Http(_), Ok(_)) => Does::Http(self.filters),
             (ChainRoutes::Tcp(table), Ok(_)) => match table.shares() {
                 [] => Does::Close,
                 shares => Does::Tcp(shares, table.chosen()),
@@ -200,7 +209,7 @@ impl OpenChain {
     pub(super) fn shown_certificates(&self) -> &[Issued] {
         match self.in_use().does {
             Does::Close => &[],
-            Does::Http | Does::Tcp(..) => self.issued(),
+            Does::Http(_) | Does::Tcp(..) => self.issued(),
         }
     }
 
@@ -250,6 +259,14 @@ impl OpenChain {
         let of_certificates = self.certificates.as_ref().err().into_iter().flatten();
         of_certificates.chain(http).chain(tcp)
     }
+}
+
+/// What requests of a chain may need. Listeners that share it share its filters.
+fn filters(chain: &Chain, policies: &Policies) -> HttpFilters {
+    let listeners = chain.listeners.iter();
+    listeners.fold(HttpFilters::default(), |filters, listener| {
+        filters.or(policies.http_filters(&listener.tags))
+    })
 }
 
 fn name(issued: &Issued) -> &Arc<str> {

@@ -69,6 +69,16 @@ fn choose(layout: &Layout, routes: &[RouteMatch], request: &Request) -> Option<u
         .find(|position| takes(&routes[*position], request))
 }
 
+/// In how many lists a route stands.
+fn times(layout: &Layout, position: usize) -> usize {
+    let Layout::Tree(tree) = layout else {
+        return 1;
+    };
+    let leaves = tree.leaves.iter().map(|leaf| &leaf.routes);
+    let lists = leaves.chain([&tree.default]);
+    lists.filter(|list| list.contains(&position)).count()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -76,8 +86,12 @@ proptest! {
     fn every_layout_gives_what_the_list_gives(
         routes in prop::collection::vec(route(), 1..400),
         requests in prop::collection::vec(request(path()), 40),
+        counting in prop::collection::btree_set(0..400_usize, 0..5),
     ) {
-        let layout = arrange(&routes.iter().collect::<Vec<_>>());
+        let layout = arrange(&routes.iter().collect::<Vec<_>>(), |position| counting.contains(&position));
+        for position in counting {
+            prop_assert!(times(&layout, position) <= 1, "{} in {:?}", position, layout);
+        }
         for request in &requests {
             prop_assert_eq!(
                 choose(&layout, &routes, request),
@@ -99,7 +113,11 @@ fn prefixes(paths: impl Iterator<Item = String>) -> Vec<RouteMatch> {
 }
 
 fn lists(routes: &[RouteMatch]) -> Vec<usize> {
-    match arrange(&routes.iter().collect::<Vec<_>>()) {
+    lists_with_one_of(routes, |_| false)
+}
+
+fn lists_with_one_of(routes: &[RouteMatch], stands_once: impl Fn(usize) -> bool) -> Vec<usize> {
+    match arrange(&routes.iter().collect::<Vec<_>>(), stands_once) {
         Layout::List => vec![routes.len()],
         Layout::Tree(tree) => {
             let leaves = tree.leaves.iter().map(|leaf| leaf.routes.len());
@@ -131,6 +149,27 @@ fn a_long_list_becomes_short_ones_that_repeat_little() {
         lists.iter().max()
     );
     assert!(lists.iter().sum::<usize>() < routes.len() * 3 / 2);
+}
+
+#[test]
+fn a_route_that_stands_once_keeps_together_what_it_may_take() {
+    let routes = prefixes(
+        (0..1_000)
+            .map(|n| format!("/team-{}/api-{n}", n % 10))
+            .chain(["/team-3".to_owned(), "/".to_owned()]),
+    );
+    let lists = lists_with_one_of(&routes, |position| position == 1_000);
+    // Its own hundred, itself and the one of all paths in one list; all others as before.
+    assert_eq!(
+        lists.iter().filter(|list| **list > LEAF_ROUTES + 8).count(),
+        1
+    );
+    assert_eq!(lists.iter().max(), Some(&102));
+    // One that takes all paths leaves nothing to split.
+    assert_eq!(
+        lists_with_one_of(&routes, |position| position == 1_001),
+        [1_002]
+    );
 }
 
 #[test]

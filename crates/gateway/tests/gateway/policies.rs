@@ -92,7 +92,7 @@ conf: {tcp: {rules: [{backends: [{destination: {kuma.io/service: cart}}]}]}}
 
 /// Kind, `conf`, and where a policy for `cart` is told: the route of requests, its backend `cart`, the route
 /// of connections, its backend.
-const TOLD: [(&str, &str, [bool; 4]); 5] = [
+const TOLD: [(&str, &str, [bool; 4]); 7] = [
     (
         "Timeout",
         "{http: {requestTimeout: 1s}}",
@@ -103,6 +103,12 @@ const TOLD: [(&str, &str, [bool; 4]); 5] = [
         "{tcp: {idleTimeout: 1s}}",
         [true, true, true, true],
     ),
+    (
+        "RateLimit",
+        "{http: {requests: 1, interval: 1s}}",
+        [true, false, false, false],
+    ),
+    ("RateLimit", "{}", [false, false, false, false]),
     (
         "Retry",
         "{http: {numRetries: 1}}",

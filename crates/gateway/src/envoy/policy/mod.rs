@@ -1,11 +1,48 @@
 //! What connection policies make of routes and clusters. A kind is a module here; where several meet in one
 //! of Envoy's messages, each writes its own fields.
 
+pub(super) mod rate_limit;
 pub(super) mod retry;
 pub(super) mod timeout;
 
+use prost::Message;
+
 use super::writer::Writer;
 use crate::plan::{destination::Destination, policy::Chosen};
+
+/// `Route.typed_per_filter_config`
+const TYPED_PER_FILTER_CONFIG: u32 = 13;
+/// Key of every protobuf map entry.
+const KEY: u32 = 1;
+/// Value of every protobuf map entry.
+const VALUE: u32 = 2;
+/// `google.protobuf.Any.type_url`
+const TYPE_URL: u32 = 1;
+/// `google.protobuf.Any.value`
+const ANY_VALUE: u32 = 2;
+
+/// A filter of the connection manager that policies need.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HttpFilter {
+    /// By which routes name it.
+    pub(super) name: &'static str,
+    /// Type of its configuration, in the connection manager and on routes.
+    pub(super) type_url: &'static str,
+}
+
+/// Whether a route with these policies counts its requests, so that it must not stand in two places.
+pub(super) fn counts(chosen: &Chosen) -> bool {
+    let limit = chosen.rate_limit.as_ref();
+    limit.is_some_and(|policy| policy.conf.limit.is_some())
+}
+
+/// Writes the fields of a `Route` to backends that policies decide, but for those of its `RouteAction`.
+pub(super) fn route(chosen: &Chosen, out: &mut Writer) {
+    let limit = chosen.rate_limit.as_ref();
+    if let Some(limit) = limit.and_then(|policy| policy.conf.limit.as_ref()) {
+        on_route(rate_limit::FILTER, &rate_limit::on_route(limit), out);
+    }
+}
 
 /// Writes the fields of a `RouteAction` to these destinations that policies decide.
 pub(super) fn route_action<'a>(
@@ -20,4 +57,15 @@ pub(super) fn route_action<'a>(
         let speaks_grpc = destinations.all(Destination::says_grpc);
         retry::route_action(chosen, speaks_grpc, out);
     }
+}
+
+/// Writes what a filter does on a route.
+fn on_route(filter: HttpFilter, config: &impl Message, out: &mut Writer) {
+    out.nested(TYPED_PER_FILTER_CONFIG, |out| {
+        out.text(KEY, filter.name);
+        out.nested(VALUE, |out| {
+            out.text(TYPE_URL, filter.type_url);
+            out.message(ANY_VALUE, config);
+        });
+    });
 }

@@ -11,6 +11,7 @@
 //! is the same for all kinds and stands in [`matching`].
 
 pub mod matching;
+mod rate_limit;
 mod retry;
 mod timeout;
 
@@ -22,10 +23,11 @@ use std::{
 
 use portolan_model::{
     Kind, Resource, ResourceKey, kinds,
-    tags::{ANY, SERVICE, Tags},
+    tags::{self, ANY, SERVICE, Tags},
 };
 use portolan_proto::mesh::Selector;
 
+pub use rate_limit::{AnswerHeader, Limit, RateLimit};
 pub use retry::{GrpcRetry, HttpRetry, Retry, Tries};
 pub use timeout::Timeout;
 
@@ -100,6 +102,8 @@ connection_policies! {
     timeout: Timeout = TIMEOUT, EVERYWHERE;
     /// What is tried again.
     retry: Retry = RETRY, ON_ROUTES_AND_TCP;
+    /// How many requests are taken.
+    rate_limit: RateLimit = RATE_LIMIT, ON_ROUTES;
 }
 
 /// Where policies of a kind act.
@@ -123,6 +127,34 @@ impl Acts {
         on_clusters: false,
         ..Self::EVERYWHERE
     };
+    const ON_ROUTES: Self = Self {
+        on_tcp: false,
+        ..Self::ON_ROUTES_AND_TCP
+    };
+}
+
+/// Filters that requests pass because a policy may be chosen for some of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HttpFilters {
+    /// For RateLimits.
+    pub rate_limits: bool,
+}
+
+impl HttpFilters {
+    /// Those that either has.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            rate_limits: self.rate_limits || other.rate_limits,
+        }
+    }
+}
+
+impl From<&Chosen> for HttpFilters {
+    fn from(chosen: &Chosen) -> Self {
+        Self {
+            rate_limits: chosen.rate_limit.is_some(),
+        }
+    }
 }
 
 /// One policy.
@@ -230,6 +262,15 @@ impl<C> OfKind<C> {
         }
     }
 
+    /// Whether some policy is for connections with this source, wherever they go.
+    fn has_source(&self, source: &Tags) -> bool {
+        let mut policies = self.by_name.values();
+        policies.any(|policy| {
+            let mut sources = policy.scope.sources.iter();
+            sources.any(|selector| tags::matches(selector, source))
+        })
+    }
+
     fn choose(&self, source: &Tags, destination: &Destination) -> Option<Arc<Policy<C>>> {
         let named = [destination.service(), ANY];
         let candidates = named
@@ -252,6 +293,13 @@ impl Policies {
         self.insert(resource, &mut faults);
         if !faults.is_empty() {
             self.faults.insert(resource.key.clone(), faults);
+        }
+    }
+
+    /// The filters that requests may need whose listener has these tags, wherever they go.
+    pub fn http_filters(&self, source: &Tags) -> HttpFilters {
+        HttpFilters {
+            rate_limits: self.rate_limit.has_source(source),
         }
     }
 

@@ -1,8 +1,15 @@
 //! What each kind of policy does to requests and connections.
 
+mod rate_limit;
 mod retry;
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::process::PATIENCE;
 
 /// A service: its name, the protocol that it says it speaks, and the ports of its instances.
 type Service<'a> = (&'a str, &'a str, &'a [u16]);
@@ -11,13 +18,14 @@ type Service<'a> = (&'a str, &'a str, &'a [u16]);
 fn members(services: &[Service<'_>]) -> String {
     let mut yaml = String::new();
     for (name, protocol, ports) in services {
+        let called = name.replace('/', ".");
         for (number, port) in ports.iter().enumerate() {
             let _ = write!(
                 yaml,
                 "
 ---
 type: Dataplane
-name: {name}-{number}
+name: {called}-{number}
 networking:
   address: 127.0.0.1
   inbound: [{{port: {port}, tags: {{kuma.io/service: {name}, kuma.io/protocol: {protocol}}}}}]
@@ -77,4 +85,16 @@ destinations: [{{match: {{kuma.io/service: {service}}}}}]
 conf: {conf}
 "
     )
+}
+
+/// Whether this holds before patience ends.
+fn eventually(mut holds: impl FnMut() -> bool) -> bool {
+    let started = Instant::now();
+    while started.elapsed() < PATIENCE {
+        if holds() {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    false
 }
