@@ -127,6 +127,9 @@ pub enum Reason {
     /// Waits between tries that Envoy does not take.
     #[error("give a baseInterval above 0, and a maxInterval that is not shorter")]
     BackOff,
+    /// A fault on purpose that Envoy cannot inject.
+    #[error("give a percentage from 0 to 100, and {0}")]
+    Injection(&'static str),
     /// A limit that Envoy does not take.
     #[error("give requests above 0, and an interval of at least 50ms")]
     RateLimit,

@@ -13,6 +13,7 @@ use envoy_types::pb::envoy::{
         filters::{
             http::{
                 compressor::v3::{Compressor, compressor::ResponseDirectionConfig},
+                fault::v3::HttpFault,
                 router::v3::Router,
             },
             network::http_connection_manager::v3::{
@@ -117,6 +118,15 @@ pub(super) fn of_policies(filters: HttpFilters) -> Vec<HttpFilter> {
         let filter = policy::rate_limit::FILTER;
         let idle = policy::rate_limit::idle();
         all.push(http_filter(filter.name, filter.type_url, &idle));
+    }
+    // Behind the limits: faults are those of a backend, which requests above a limit never reach.
+    if filters.faults {
+        let filter = policy::fault_injection::FILTER;
+        all.push(http_filter(
+            filter.name,
+            filter.type_url,
+            &HttpFault::default(),
+        ));
     }
     all
 }

@@ -177,7 +177,7 @@ fn mirror(mirror: &Mirror, listener: &Listener) -> RequestMirrorPolicy {
 }
 
 /// Whole percents of a hundred, two decimals of ten thousand, the rest of a million.
-fn fraction(percentage: f64) -> FractionalPercent {
+pub(super) fn fraction(percentage: f64) -> FractionalPercent {
     let fits = |scaled: f64| (scaled - scaled.round()).abs() < 1e-9;
     let (numerator, denominator) = match percentage {
         whole if fits(whole) => (whole, DenominatorType::Hundred),

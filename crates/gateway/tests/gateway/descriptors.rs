@@ -14,7 +14,7 @@ use serde_norway::{Mapping, Value};
 use crate::certificates::word_for;
 
 /// What a gateway's configuration is made of; the rest comes by import.
-const FILES: [&str; 15] = [
+const FILES: [&str; 16] = [
     "envoy/config/cluster/v3/cluster.proto",
     "envoy/config/endpoint/v3/endpoint.proto",
     "envoy/config/listener/v3/listener.proto",
@@ -22,6 +22,8 @@ const FILES: [&str; 15] = [
     "envoy/extensions/compression/gzip/compressor/v3/gzip.proto",
     "envoy/extensions/filters/http/compressor/v3/compressor.proto",
     "envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto",
+    // Behind the one before, whose `common` would else be the package that this one imports.
+    "envoy/extensions/filters/http/fault/v3/fault.proto",
     "envoy/extensions/filters/http/router/v3/router.proto",
     "envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto",
     "envoy/extensions/filters/network/direct_response/v3/config.proto",
@@ -100,7 +102,8 @@ fn tidy(value: Value, is_map: bool) -> Value {
                 .map(|(key, value)| {
                     let name = key.as_str().unwrap_or_default();
                     let map = name.contains(['.', '/'])
-                        || ["map", "filterMetadata", "layer"].contains(&name);
+                        || ["map", "filterMetadata", "layer", "typedPerFilterConfig"]
+                            .contains(&name);
                     (key, tidy(value, map))
                 })
                 .collect();

@@ -92,7 +92,7 @@ conf: {tcp: {rules: [{backends: [{destination: {kuma.io/service: cart}}]}]}}
 
 /// Kind, `conf`, and where a policy for `cart` is told: the route of requests, its backend `cart`, the route
 /// of connections, its backend.
-const TOLD: [(&str, &str, [bool; 4]); 7] = [
+const TOLD: [(&str, &str, [bool; 4]); 8] = [
     (
         "Timeout",
         "{http: {requestTimeout: 1s}}",
@@ -109,6 +109,11 @@ const TOLD: [(&str, &str, [bool; 4]); 7] = [
         [true, false, false, false],
     ),
     ("RateLimit", "{}", [false, false, false, false]),
+    (
+        "FaultInjection",
+        "{abort: {percentage: 1, httpStatus: 500}}",
+        [true, false, false, false],
+    ),
     (
         "Retry",
         "{http: {numRetries: 1}}",

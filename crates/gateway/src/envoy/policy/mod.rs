@@ -1,6 +1,7 @@
 //! What connection policies make of routes and clusters. A kind is a module here; where several meet in one
 //! of Envoy's messages, each writes its own fields.
 
+pub(super) mod fault_injection;
 pub(super) mod rate_limit;
 pub(super) mod retry;
 pub(super) mod timeout;
@@ -41,6 +42,10 @@ pub(super) fn route(chosen: &Chosen, out: &mut Writer) {
     let limit = chosen.rate_limit.as_ref();
     if let Some(limit) = limit.and_then(|policy| policy.conf.limit.as_ref()) {
         on_route(rate_limit::FILTER, &rate_limit::on_route(limit), out);
+    }
+    if let Some(policy) = &chosen.fault_injection {
+        let faults = fault_injection::on_route(&policy.conf);
+        on_route(fault_injection::FILTER, &faults, out);
     }
 }
 

@@ -10,6 +10,7 @@
 //! A kind is a module here, which reads the resource, and a line in the registry below. How one is chosen
 //! is the same for all kinds and stands in [`matching`].
 
+mod fault_injection;
 pub mod matching;
 mod rate_limit;
 mod retry;
@@ -27,6 +28,7 @@ use portolan_model::{
 };
 use portolan_proto::mesh::Selector;
 
+pub use fault_injection::{FaultInjection, Portion};
 pub use rate_limit::{AnswerHeader, Limit, RateLimit};
 pub use retry::{GrpcRetry, HttpRetry, Retry, Tries};
 pub use timeout::Timeout;
@@ -104,6 +106,8 @@ connection_policies! {
     retry: Retry = RETRY, ON_ROUTES_AND_TCP;
     /// How many requests are taken.
     rate_limit: RateLimit = RATE_LIMIT, ON_ROUTES;
+    /// What goes wrong on purpose.
+    fault_injection: FaultInjection = FAULT_INJECTION, ON_ROUTES;
 }
 
 /// Where policies of a kind act.
@@ -138,6 +142,8 @@ impl Acts {
 pub struct HttpFilters {
     /// For RateLimits.
     pub rate_limits: bool,
+    /// For FaultInjections.
+    pub faults: bool,
 }
 
 impl HttpFilters {
@@ -145,6 +151,7 @@ impl HttpFilters {
     pub fn or(self, other: Self) -> Self {
         Self {
             rate_limits: self.rate_limits || other.rate_limits,
+            faults: self.faults || other.faults,
         }
     }
 }
@@ -153,6 +160,7 @@ impl From<&Chosen> for HttpFilters {
     fn from(chosen: &Chosen) -> Self {
         Self {
             rate_limits: chosen.rate_limit.is_some(),
+            faults: chosen.fault_injection.is_some(),
         }
     }
 }
@@ -300,6 +308,7 @@ impl Policies {
     pub fn http_filters(&self, source: &Tags) -> HttpFilters {
         HttpFilters {
             rate_limits: self.rate_limit.has_source(source),
+            faults: self.fault_injection.has_source(source),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What each kind of policy does to requests and connections.
 
+mod fault_injection;
 mod rate_limit;
 mod retry;
 
@@ -72,9 +73,10 @@ conf:
     )
 }
 
-/// A policy of this kind for one service.
+/// A policy of this kind for one service, after which more tags may stand.
 fn policy(kind: &str, service: &str, conf: &str) -> String {
-    let name = format!("{}-{service}", kind.to_lowercase());
+    let called = service.split(',').next().unwrap_or_default();
+    let name = format!("{}-{called}", kind.to_lowercase());
     format!(
         "
 ---

@@ -1,0 +1,87 @@
+//! FaultInjection: of all requests, of none and of some.
+
+use std::time::{Duration, Instant};
+
+use super::{edge, policy};
+use crate::{
+    envoy::{
+        backends,
+        http::Client,
+        process::{Envoy, PATIENCE, free_port},
+    },
+    support::view,
+};
+
+/// Bytes that the backend answers with.
+const BODY: usize = 4 * 1024;
+
+/// Services, and what goes wrong with them.
+const FAULTS: [(&str, &str); 6] = [
+    ("slow", "{delay: {percentage: 100, value: 300ms}}"),
+    ("never-slow", "{delay: {percentage: 0, value: 1h}}"),
+    ("broken", "{abort: {percentage: 100, httpStatus: 418}}"),
+    ("never-broken", "{abort: {percentage: 0, httpStatus: 418}}"),
+    (
+        "half-broken",
+        "{abort: {percentage: 49.95, httpStatus: 418}}",
+    ),
+    (
+        "narrow",
+        "{responseBandwidth: {percentage: 100, limit: 8 kbps}}",
+    ),
+];
+
+#[test]
+fn what_goes_wrong_is_what_the_policy_says() {
+    let port = free_port();
+    let body = "x".repeat(BODY);
+    let backend = backends::answering(move |_| {
+        Some(format!(
+            "HTTP/1.1 200 OK\r\nx-backend: b\r\ncontent-length: {BODY}\r\n\r\n{body}"
+        ))
+    });
+    let ports = [backend];
+    let services = FAULTS.map(|(name, _)| (name, "http", &ports[..]));
+    let policies = FAULTS.map(|(name, conf)| {
+        policy(
+            "FaultInjection",
+            &format!("{name}, kuma.io/protocol: http"),
+            conf,
+        )
+    });
+    let yaml = edge(port, &services) + &policies.concat();
+    let Some(envoy) = Envoy::start(&mut view(&yaml), port) else {
+        return;
+    };
+    let stream = envoy.connect();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut client = Client::new(stream);
+    let mut get = |path: &str| {
+        let started = Instant::now();
+        let answer = client.send("GET", "any.test", path, &[]);
+        (answer, started.elapsed())
+    };
+
+    let (answer, took) = get("/slow");
+    assert_eq!(answer.status, 200);
+    assert!(took >= Duration::from_millis(300), "{took:?}");
+
+    let (answer, _) = get("/broken");
+    assert_eq!(answer.status, 418);
+    assert_eq!(answer.header("x-backend"), None);
+
+    let (answer, took) = get("/narrow");
+    assert_eq!(answer.body.len(), BODY);
+    // 4 of 8 KiB a second, of which a part comes at once.
+    assert!(took >= Duration::from_millis(300), "{took:?}");
+
+    for path in ["/never-slow", "/never-broken"] {
+        let (answer, _) = get(path);
+        assert_eq!((answer.status, answer.body.len()), (200, BODY), "{path}");
+    }
+
+    let broken = (0..400).filter(|_| get("/half-broken").0.status == 418);
+    let broken = broken.count();
+    // 200 on average; 70 off is seven standard deviations.
+    assert!((130..=270).contains(&broken), "{broken}");
+}
