@@ -5,7 +5,10 @@ use std::{env, error::Error, fs, path::Path, path::PathBuf};
 use prost::Message;
 
 /// What must not be printed; `src/lib.rs` gives it a `Debug` without its content.
-const HIDDEN: [&str; 1] = [".kuma.system.v1alpha1.Secret"];
+const HIDDEN: [&str; 2] = [
+    ".kuma.system.v1alpha1.Secret",
+    ".kuma.system.v1alpha1.DataSource",
+];
 
 /// The well-known types that are our own, and all others; the longest path that fits is taken.
 const WELL_KNOWN: [(&str, &str); 7] = [

@@ -69,6 +69,15 @@ pub enum Reason {
     /// What the proxy would refuse. Says nothing of the content.
     #[error("the PEM text cannot be used: {0}")]
     Certificate(String),
+    /// What has neither a host that can be reached nor a port.
+    #[error("{0:?} cannot be reached; write HOST:PORT, where HOST is an IP address or a host name")]
+    HostAndPort(String),
+    /// A certificate without its key proves nothing.
+    #[error("a client certificate needs clientCert and clientKey; give both, or none")]
+    HalfClientCertificate,
+    /// A field that is there, but empty.
+    #[error("the data source is empty; name a secret, or give the PEM text itself")]
+    NoData,
     /// Not a hostname.
     #[error("{0:?} is not a hostname; use a name, *.name or *")]
     Hostname(String),

@@ -41,6 +41,8 @@ pub fn inputs() -> impl Iterator<Item = Kind> {
         kinds::MESH_GATEWAY,
         kinds::MESH_GATEWAY_ROUTE,
         kinds::SECRET,
+        kinds::EXTERNAL_SERVICE,
+        kinds::TRAFFIC_PERMISSION,
         kinds::DATAPLANE,
     ];
     own.into_iter().chain(CONNECTION_POLICIES.iter().copied())

@@ -70,3 +70,10 @@ impl std::fmt::Debug for system::Secret {
         f.write_str("Secret { (hidden) }")
     }
 }
+
+/// What stands in a resource may be a private key.
+impl std::fmt::Debug for system::DataSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DataSource { (hidden) }")
+    }
+}

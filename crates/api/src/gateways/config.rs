@@ -42,7 +42,9 @@ pub(crate) async fn config(State(api): State<Shared>, call: Call) -> Result<Resp
 fn shown(chart: &Chart, snapshot: &Snapshot, dataplane: &ResourceKey, zone: &str) -> Option<Value> {
     let mut view = ZoneView::new(zone);
     for kind in portolan_gateway::inputs() {
-        let resources = snapshot.list(kind, Some(&dataplane.mesh));
+        // A Mesh is in no mesh.
+        let mesh = (kind != kinds::MESH).then_some(&*dataplane.mesh);
+        let resources = snapshot.list(kind, mesh);
         resources.for_each(|resource| view.put(resource));
     }
     let compiled = view.compile(dataplane)?;

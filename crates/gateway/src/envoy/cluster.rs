@@ -11,10 +11,13 @@ use envoy_types::pb::envoy::{
         },
         core::v3::{Http1ProtocolOptions, Http2ProtocolOptions},
     },
-    extensions::upstreams::http::v3::{
-        HttpProtocolOptions,
-        http_protocol_options::{
-            ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
+    extensions::{
+        filters::network::http_connection_manager::v3::HttpFilter,
+        upstreams::http::v3::{
+            HttpProtocolOptions,
+            http_protocol_options::{
+                ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
+            },
         },
     },
 };
@@ -44,20 +47,33 @@ impl From<Spoken> for Upstream {
 
 /// The cluster of this name, whose endpoints come by EDS, with these policies for its connections.
 pub(crate) fn cluster(name: &str, upstream: Upstream, chosen: &Chosen) -> Encoded {
-    let options = |options| {
+    Encoded::of(&Cluster {
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into())),
+        eds_cluster_config: Some(EdsClusterConfig {
+            eds_config: ads(),
+            ..EdsClusterConfig::default()
+        }),
+        ..without_endpoints(name, upstream, chosen, Vec::new())
+    })
+}
+
+/// The cluster of this name but for its endpoints. HTTP goes through these filters on its way out.
+pub(super) fn without_endpoints(
+    name: &str,
+    upstream: Upstream,
+    chosen: &Chosen,
+    http_filters: Vec<HttpFilter>,
+) -> Cluster {
+    let options = |mut options: HttpProtocolOptions| {
+        options.http_filters = http_filters;
         let options = any(
             "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
             &options,
         );
         HashMap::from([(HTTP_PROTOCOL_OPTIONS.to_owned(), options)])
     };
-    Encoded::of(&Cluster {
+    Cluster {
         name: name.to_owned(),
-        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into())),
-        eds_cluster_config: Some(EdsClusterConfig {
-            eds_config: ads(),
-            ..EdsClusterConfig::default()
-        }),
         connect_timeout: duration(policy::timeout::connect(chosen)),
         per_connection_buffer_limit_bytes: number(defaults::CONNECTION_BUFFER),
         circuit_breakers: Some(CircuitBreakers {
@@ -68,7 +84,7 @@ pub(crate) fn cluster(name: &str, upstream: Upstream, chosen: &Chosen) -> Encode
             .map(options)
             .unwrap_or_default(),
         ..Cluster::default()
-    })
+    }
 }
 
 fn thresholds() -> Thresholds {

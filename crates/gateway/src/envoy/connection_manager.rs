@@ -140,7 +140,7 @@ pub(super) fn router() -> HttpFilter {
     )
 }
 
-fn http_filter(name: &str, type_url: &str, config: &impl Message) -> HttpFilter {
+pub(super) fn http_filter(name: &str, type_url: &str, config: &impl Message) -> HttpFilter {
     HttpFilter {
         name: name.to_owned(),
         config_type: Some(http_filter::ConfigType::TypedConfig(any(type_url, config))),

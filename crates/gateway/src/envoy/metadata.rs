@@ -29,14 +29,16 @@ pub(super) fn metadata<'a>(
 }
 
 /// A `Struct` of texts.
-pub(super) fn texts<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> Message<'a> {
+pub(super) fn texts<'a, T: AsRef<str> + ?Sized + 'a>(
+    pairs: impl Iterator<Item = (&'a T, &'a T)>,
+) -> Message<'a> {
     let mut fields = Message::default();
     for (name, text) in pairs {
         let value = Value {
-            kind: Some(Kind::StringValue(text.clone())),
+            kind: Some(Kind::StringValue(text.as_ref().to_owned())),
         };
         let entry = Message::default()
-            .field(KEY, name.as_bytes())
+            .field(KEY, name.as_ref().as_bytes())
             .field(VALUE, value.encode_to_vec());
         fields.push_message(FIELDS, entry);
     }

@@ -101,7 +101,9 @@ impl Dataplane {
             }),
             GatewayType::Delegated => {
                 let tags = in_zone(gateway.tags, zone);
-                GatewayInstance::Delegated(Arc::new(DelegatedInstance::read(tags, outbound)))
+                let address = &networking.address;
+                let instance = DelegatedInstance::read(tags, address, outbound);
+                GatewayInstance::Delegated(Arc::new(instance))
             }
         });
         let labels = Arc::new(resource.labels.clone());

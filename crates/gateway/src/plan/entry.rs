@@ -36,6 +36,11 @@ impl Author {
         }
     }
 
+    /// When the resource was written first.
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
     /// The name that its author gave it: another than [`name`](Self::name) where sync changed that.
     pub fn display_name(&self) -> &str {
         &self.display_name

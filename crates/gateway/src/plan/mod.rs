@@ -8,6 +8,7 @@
 //!                     └▶ TcpRoute ────────────────────┴─▶ TcpTable: who shares the connections
 //!   Timeout, Retry … ─▶ policy::Policies: what is chosen for a route and for a backend
 //!   Secret ─▶ certificate::Identity: what the proxy shows its clients
+//!   ExternalService ─▶ external::Externals: what of it TrafficPermissions let a Dataplane reach
 //!   Dataplane ─┬▶ Inbounds ─▶ Services: instances of a Destination
 //!              └▶ Outbounds: the ports of a DELEGATED gateway instance
 //! ```
@@ -18,6 +19,7 @@ pub mod certificate;
 pub mod dataplane;
 pub mod destination;
 pub mod entry;
+pub mod external;
 mod filter;
 pub mod gateway;
 mod header;
@@ -27,6 +29,7 @@ pub mod listeners;
 pub mod matching;
 mod needs;
 pub mod outbound;
+pub mod permission;
 pub mod policy;
 pub mod port;
 mod regex;

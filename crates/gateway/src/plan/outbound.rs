@@ -17,6 +17,8 @@ use crate::fault::Reason;
 pub struct DelegatedInstance {
     /// Its gateway tags, `kuma.io/zone` among them.
     pub tags: Tags,
+    /// Whether its address is one of IPv6.
+    pub ipv6: bool,
     /// Where it takes connections, ordered, each address once.
     pub outbounds: Box<[Outbound]>,
     /// Fields of its Dataplane that had to be left out, and why.
@@ -33,8 +35,8 @@ pub struct Outbound {
 }
 
 impl DelegatedInstance {
-    /// Reads the outbounds of a Dataplane with these gateway tags.
-    pub fn read(tags: Tags, specs: Vec<Spec>) -> Self {
+    /// Reads the outbounds of a Dataplane with these gateway tags at this address.
+    pub fn read(tags: Tags, address: &str, specs: Vec<Spec>) -> Self {
         let mut taken = BTreeSet::new();
         let mut outbounds = Vec::with_capacity(specs.len());
         let mut left_out = Vec::new();
@@ -56,6 +58,9 @@ impl DelegatedInstance {
         outbounds.sort_unstable();
         Self {
             tags,
+            ipv6: address
+                .parse()
+                .is_ok_and(|address: IpAddr| address.is_ipv6()),
             outbounds: outbounds.into(),
             left_out: left_out.into(),
         }

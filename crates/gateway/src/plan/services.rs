@@ -39,6 +39,11 @@ impl Services {
         }
     }
 
+    /// Whether a service has instances, healthy or not.
+    pub fn has_service(&self, service: &str) -> bool {
+        self.by_name.contains_key(service)
+    }
+
     /// The instances that carry all tags of a destination, healthy or not.
     pub fn instances<'a>(
         &'a self,

@@ -5,12 +5,16 @@ use std::{
     sync::Arc,
 };
 
-use super::group::replace;
+use super::{
+    external::Reach,
+    group::{replace, take_out},
+    secrets::Issued,
+};
 use crate::{
     compiled::Resources,
     envoy::{self, Upstream},
     fault::Fault,
-    plan::{destination::Destination, policy::Chosen, services::Services},
+    plan::{destination::Destination, external::External, policy::Chosen},
 };
 
 /// What goes to a cluster. One that gets TCP and HTTP is made for HTTP, with which TCP goes as well.
@@ -39,7 +43,10 @@ pub(super) struct Clusters {
     /// Names of the clusters of each service.
     by_service: HashMap<Box<str>, Vec<Arc<str>>>,
     clusters: Resources,
+    /// Of clusters that do not have their endpoints with them.
     load_assignments: Resources,
+    /// Whether other certificates are shown to external services than when that was asked.
+    certificates_changed: bool,
 }
 
 #[derive(Debug)]
@@ -47,6 +54,8 @@ struct Cluster {
     destination: Arc<Destination>,
     carries: Carries,
     chosen: Arc<Chosen>,
+    /// What is shown to external services that ask for it.
+    certificates: Vec<Issued>,
     /// Endpoints that had to be left out.
     faults: Vec<Fault>,
 }
@@ -73,6 +82,22 @@ impl Clusters {
         self.by_name.values().flat_map(|cluster| &cluster.faults)
     }
 
+    /// The certificates that are shown to external services; some may come more than once.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = &Issued> {
+        let clusters = self.by_name.values();
+        clusters.flat_map(|cluster| &cluster.certificates)
+    }
+
+    /// Whether these are other ones than when this was last asked.
+    pub(super) fn take_certificates_changed(&mut self) -> bool {
+        std::mem::take(&mut self.certificates_changed)
+    }
+
+    /// All services that some cluster has instances of.
+    pub(super) fn services(&self) -> impl Iterator<Item = &Box<str>> {
+        self.by_service.keys()
+    }
+
     /// Whether some cluster has instances of this service.
     pub(super) fn has_service(&self, service: &str) -> bool {
         self.by_service.contains_key(service)
@@ -82,8 +107,7 @@ impl Clusters {
     pub(super) fn keep<'a>(
         &mut self,
         needed: impl Iterator<Item = Needed<'a>>,
-        services: &Services,
-        zone: &str,
+        reach: &Reach<'_>,
     ) -> bool {
         let mut wanted: BTreeMap<&Arc<str>, Needed<'a>> = BTreeMap::new();
         for needed in needed {
@@ -99,10 +123,11 @@ impl Clusters {
         let mut differs = !gone.is_empty();
         for name in gone {
             if let Some(cluster) = self.by_name.remove(&name) {
+                self.certificates_changed |= !cluster.certificates.is_empty();
                 self.forget_service(&name, cluster.destination.service());
             }
-            Arc::make_mut(&mut self.clusters).remove(&name);
-            Arc::make_mut(&mut self.load_assignments).remove(&name);
+            take_out(&mut self.clusters, &name);
+            take_out(&mut self.load_assignments, &name);
         }
         for (name, needed) in wanted {
             match self.by_name.get_mut(name) {
@@ -113,7 +138,7 @@ impl Clusters {
                 }
                 None => self.add(needed),
             }
-            differs |= self.encode(name, services, zone);
+            differs |= self.encode(name, reach);
         }
         differs
     }
@@ -126,6 +151,7 @@ impl Clusters {
             destination: needed.destination.clone(),
             carries: needed.carries,
             chosen: needed.chosen.clone(),
+            certificates: Vec::new(),
             faults: Vec::new(),
         };
         self.by_name.insert(needed.name.clone(), cluster);
@@ -141,41 +167,67 @@ impl Clusters {
     }
 
     /// Takes over the instances of these services; whether that made a difference.
-    pub(super) fn update(
-        &mut self,
-        changed: &BTreeSet<Box<str>>,
-        services: &Services,
-        zone: &str,
-    ) -> bool {
+    pub(super) fn update(&mut self, changed: &BTreeSet<Box<str>>, reach: &Reach<'_>) -> bool {
         let names = changed
             .iter()
             .filter_map(|service| self.by_service.get(service));
         let names: Vec<_> = names.flatten().cloned().collect();
-        names.iter().fold(false, |differs, name| {
-            self.encode(name, services, zone) | differs
-        })
+        names
+            .iter()
+            .fold(false, |differs, name| self.encode(name, reach) | differs)
     }
 
-    fn encode(&mut self, name: &Arc<str>, services: &Services, zone: &str) -> bool {
+    fn encode(&mut self, name: &Arc<str>, reach: &Reach<'_>) -> bool {
         let Some(cluster) = self.by_name.get_mut(name) else {
             return false;
         };
         let upstream = match cluster.carries {
             Carries::Tcp => Upstream::Tcp,
-            Carries::Http if services.speaks_http2(&cluster.destination) => Upstream::Http2,
+            Carries::Http if reach.speaks_http2(&cluster.destination) => Upstream::Http2,
             Carries::Http => Upstream::Http1,
-            Carries::AsSpoken => services.spoken(&cluster.destination).into(),
+            Carries::AsSpoken => reach.spoken(&cluster.destination).into(),
         };
-        let instances = services
-            .instances(&cluster.destination)
-            .map(|instance| &**instance);
+        let destination = cluster.destination.clone();
+        let external = reach.external(&destination);
         cluster.faults.clear();
-        let endpoints = envoy::load_assignment(name, zone, instances, &mut cluster.faults);
-        let differs = replace(
-            &mut self.clusters,
-            name.clone(),
-            envoy::cluster(name, upstream, &cluster.chosen),
-        );
-        replace(&mut self.load_assignments, name.clone(), endpoints) | differs
+        let mut certificates = Vec::new();
+        let (encoded, endpoints) = if external.is_empty() {
+            let instances = reach.services.instances(&destination);
+            let instances = instances.map(|instance| &**instance);
+            (
+                envoy::cluster(name, upstream, &cluster.chosen),
+                Some(envoy::load_assignment(
+                    name,
+                    reach.zone,
+                    instances,
+                    &mut cluster.faults,
+                )),
+            )
+        } else {
+            let faults = external.iter().flat_map(|one| &one.faults);
+            cluster.faults.extend(faults.cloned());
+            certificates.extend(external.iter().filter_map(|one| shown_to(one)));
+            let members = envoy::Members {
+                all: &external,
+                zone: reach.zone,
+                prefers_own_zone: reach.externals.prefers_own_zone(),
+                ipv6: reach.ipv6,
+            };
+            let encoded = envoy::external_cluster(name, upstream, &cluster.chosen, members);
+            (encoded, None)
+        };
+        self.certificates_changed |= cluster.certificates != certificates;
+        cluster.certificates = certificates;
+        let differs = replace(&mut self.clusters, name.clone(), encoded);
+        let differ = match endpoints {
+            Some(endpoints) => replace(&mut self.load_assignments, name.clone(), endpoints),
+            None => take_out(&mut self.load_assignments, name),
+        };
+        differs | differ
     }
+}
+
+fn shown_to(external: &External) -> Option<Issued> {
+    let tls = external.endpoint.as_ref()?.tls.as_ref()?;
+    tls.client.as_ref().map(Issued::new)
 }

@@ -11,6 +11,7 @@ use portolan_model::{ResourceKey, kinds::DATAPLANE};
 use super::{
     Sources,
     clusters::{Carries, Clusters, Needed},
+    external::Reach,
     group::replace,
 };
 use crate::{
@@ -20,7 +21,6 @@ use crate::{
     plan::{
         outbound::{DelegatedInstance, Outbound},
         policy::Chosen,
-        services::Services,
     },
 };
 
@@ -35,6 +35,8 @@ pub(super) struct DelegatedGroup {
     outbounds: Vec<(Outbound, Arc<str>, Arc<Chosen>)>,
     listeners: Resources,
     clusters: Clusters,
+    /// What is shown to external services.
+    certificates: Resources,
     /// What every instance gets; nothing while something changed.
     compiled: Option<Arc<Compiled>>,
 }
@@ -65,6 +67,7 @@ impl DelegatedGroup {
             stale: Stale::Everything,
             listeners: Resources::default(),
             clusters: Clusters::default(),
+            certificates: Resources::default(),
             compiled: None,
         }
     }
@@ -128,7 +131,14 @@ impl DelegatedGroup {
 
     /// Takes over what changed; whether that made a difference.
     fn refresh(&mut self, sources: &Sources, zone: &str) -> bool {
-        let services = &sources.services;
+        let instance = self.instance.clone();
+        let reach = Reach {
+            services: &sources.services,
+            externals: &sources.externals,
+            zone,
+            source: &instance.tags,
+            ipv6: instance.ipv6,
+        };
         match mem::take(&mut self.stale) {
             Stale::Everything => {
                 for (outbound, _, chosen) in &mut self.outbounds {
@@ -145,26 +155,39 @@ impl DelegatedGroup {
                     carries: Carries::AsSpoken,
                     chosen,
                 });
-                let differs = self.clusters.keep(needed, services, zone);
+                let differs = self.clusters.keep(needed, &reach);
+                self.collect_certificates();
                 // Without a listener there is nothing yet.
-                self.listen(|_| true, services) | differs | self.compiled.is_none()
+                self.listen(|_| true, &reach) | differs | self.compiled.is_none()
             }
             Stale::Services(changed) if changed.is_empty() => false,
             Stale::Services(changed) => {
                 let before: Vec<_> = self.clusters.faults().cloned().collect();
-                let differs = self.clusters.update(&changed, services, zone);
-                let differs = self.listen(|service| changed.contains(service), services) | differs;
+                let differs = self.clusters.update(&changed, &reach);
+                let differs = self.collect_certificates() | differs;
+                let differs = self.listen(|service| changed.contains(service), &reach) | differs;
                 differs || !self.clusters.faults().eq(&before)
             }
         }
     }
 
+    /// Collects the certificates that are shown; whether any differs from before.
+    fn collect_certificates(&mut self) -> bool {
+        if !self.clusters.take_certificates_changed() {
+            return false;
+        }
+        let shown = self.clusters.certificates();
+        let shown = shown.map(|one| (one.name.clone(), one.encoded.clone()));
+        self.certificates = Arc::new(shown.collect());
+        true
+    }
+
     /// Makes the listeners for these services anew; whether any differs.
-    fn listen(&mut self, is_meant: impl Fn(&str) -> bool, services: &Services) -> bool {
+    fn listen(&mut self, is_meant: impl Fn(&str) -> bool, reach: &Reach<'_>) -> bool {
         let mut differs = false;
         for (outbound, cluster, chosen) in &self.outbounds {
             if is_meant(outbound.destination.service()) {
-                let spoken = services.spoken(&outbound.destination);
+                let spoken = reach.spoken(&outbound.destination);
                 let tags = &self.instance.tags;
                 let listener = envoy::outbound_listener(outbound, cluster, chosen, spoken, tags);
                 differs |= replace(&mut self.listeners, outbound.listener_name(), listener);
@@ -186,7 +209,7 @@ impl DelegatedGroup {
                 (envoy::LISTENER, self.listeners.clone()),
                 (envoy::ROUTE_CONFIGURATION, Resources::default()),
                 (envoy::RUNTIME_LAYER, Resources::default()),
-                (envoy::SECRET, Resources::default()),
+                (envoy::SECRET, self.certificates.clone()),
             ]),
             faults: self.faults(mesh),
         }

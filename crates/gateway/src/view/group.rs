@@ -16,6 +16,7 @@ use portolan_model::{
 use super::{
     Sources,
     clusters::Clusters,
+    external::Reach,
     ports::{Changes, OpenChain, OpenPort},
 };
 use crate::{
@@ -34,6 +35,8 @@ pub(super) struct Group {
     tags: Tags,
     /// Addresses of its instances, by the names of their Dataplanes.
     members: BTreeMap<Arc<str>, String>,
+    /// How many of these are IPv6 addresses.
+    ipv6_members: usize,
     stale: Stale,
     gateway: Option<Arc<Gateway>>,
     /// Faults of the MeshGateway itself.
@@ -80,6 +83,7 @@ impl Group {
         Self {
             tags,
             members: BTreeMap::new(),
+            ipv6_members: 0,
             stale: Stale {
                 gateways: true,
                 ..Stale::default()
@@ -99,16 +103,36 @@ impl Group {
 
     /// Adds an instance.
     pub(super) fn join(&mut self, name: &Arc<str>, address: &str) {
+        let was_ipv6 = self.is_ipv6();
         self.members.insert(name.clone(), address.to_owned());
+        self.ipv6_members += usize::from(is_ipv6(address));
+        self.family_was(was_ipv6);
     }
 
     /// Removes an instance, and what only it needed.
     pub(super) fn leave(&mut self, name: &str) {
-        if let Some(address) = self.members.remove(name)
-            && !self.members.values().any(|other| *other == address)
-        {
+        let was_ipv6 = self.is_ipv6();
+        let Some(address) = self.members.remove(name) else {
+            return;
+        };
+        self.ipv6_members -= usize::from(is_ipv6(&address));
+        self.family_was(was_ipv6);
+        if !self.members.values().any(|other| *other == address) {
             self.listeners.remove(&address);
             self.compiled.remove(&address);
+        }
+    }
+
+    /// Whether all instances have IPv6 addresses.
+    fn is_ipv6(&self) -> bool {
+        self.ipv6_members == self.members.len() && self.ipv6_members > 0
+    }
+
+    /// Clusters look up names in the family of addresses that the instances have.
+    fn family_was(&mut self, ipv6: bool) {
+        if ipv6 != self.is_ipv6() {
+            let services = self.clusters.services();
+            self.stale.services.extend(services.cloned());
         }
     }
 
@@ -182,19 +206,25 @@ impl Group {
             self.update_chains(&stale, sources)
         };
         let mut changed = changes.table;
+        let reach = Reach {
+            services: &sources.services,
+            externals: &sources.externals,
+            zone,
+            source: &self.tags,
+            ipv6: self.is_ipv6(),
+        };
         if changes.clusters {
             let needed = self.ports.iter().flat_map(|open| &open.chains);
             let needed = needed.flat_map(OpenChain::clusters);
-            changed |= self.clusters.keep(needed, &sources.services, zone);
+            changed |= self.clusters.keep(needed, &reach);
         }
-        changed |= self
-            .clusters
-            .update(&stale.services, &sources.services, zone);
+        changed |= self.clusters.update(&stale.services, &reach);
+        let shown_to_external = self.clusters.take_certificates_changed();
         if changes.listener {
             self.listeners.clear();
             changed = true;
         }
-        if changes.listener || stale.secrets {
+        if changes.listener || stale.secrets || shown_to_external {
             changed |= self.collect_certificates();
         }
         self.collect_faults(sources) | changed
@@ -259,7 +289,8 @@ impl Group {
 
     /// Collects the certificates that are shown; whether any differs from before.
     fn collect_certificates(&mut self) -> bool {
-        let shown = self.chains().flat_map(OpenChain::shown_certificates);
+        let to_clients = self.chains().flat_map(OpenChain::shown_certificates);
+        let shown = to_clients.chain(self.clusters.certificates());
         let shown: BTreeMap<_, _> = shown
             .map(|one| (one.name.clone(), one.encoded.clone()))
             .collect();
@@ -348,6 +379,12 @@ impl Group {
     }
 }
 
+fn is_ipv6(address: &str) -> bool {
+    address
+        .parse()
+        .is_ok_and(|address: IpAddr| address.is_ipv6())
+}
+
 fn one(name: Arc<str>, encoded: Encoded) -> Resources {
     Arc::new(BTreeMap::from([(name, encoded)]))
 }
@@ -363,8 +400,12 @@ fn put_table(tables: &mut Resources, chain: &OpenChain, gateway_tags: &Tags) -> 
         let encoded = envoy::route_configuration(table, gateway_tags);
         return replace(tables, name.clone(), encoded);
     }
-    // Taking out what is not there must not make a copy of the rest.
-    tables.contains_key(name) && Arc::make_mut(tables).remove(name).is_some()
+    take_out(tables, name)
+}
+
+/// Takes a resource out; whether it was there. If not, no copy of the rest is made.
+pub(super) fn take_out(resources: &mut Resources, name: &str) -> bool {
+    resources.contains_key(name) && Arc::make_mut(resources).remove(name).is_some()
 }
 
 /// Puts a resource in the place of the one of that name; whether it differs.

@@ -2,6 +2,7 @@
 
 mod clusters;
 mod delegated;
+mod external;
 mod group;
 mod ports;
 mod secrets;
@@ -21,6 +22,7 @@ use crate::{
     compiled::Compiled,
     plan::{
         dataplane::{Dataplane, GatewayInstance},
+        external::Externals,
         gateway::Gateway,
         outbound::DelegatedInstance,
         policy::Policies,
@@ -65,6 +67,7 @@ struct Sources {
     tcp_routes: TcpRoutes,
     secrets: Secrets,
     services: Services,
+    externals: Externals,
     policies: Policies,
 }
 
@@ -80,6 +83,7 @@ impl ZoneView {
     /// Takes over a resource that was created or changed. Kinds that gateways do not depend on are
     /// passed over.
     pub fn put(&mut self, resource: &Arc<Resource>) {
+        self.put_external(resource);
         let ResourceKey { kind, mesh, name } = &resource.key;
         let own = [MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET, DATAPLANE].contains(kind);
         if !own && !Policies::has(*kind) {
@@ -102,6 +106,7 @@ impl ZoneView {
 
     /// Forgets a resource that was deleted.
     pub fn remove(&mut self, key: &ResourceKey) {
+        self.remove_external(key);
         let Some(mesh) = self.meshes.get_mut(&key.mesh) else {
             return;
         };

@@ -95,6 +95,19 @@ pub fn check_certificates(text: &[u8]) -> Result<(), BundleError> {
     }
 }
 
+/// The certificates in PEM text, for example those of authorities, as PEM without anything else that stands there.
+///
+/// # Errors
+/// [`BundleError`]: what is missing or broken.
+pub fn certificates_pem(text: &[u8]) -> Result<String, BundleError> {
+    check_certificates(text)?;
+    let sections = Sections::read(text)?;
+    let certificates = sections.certificates.iter();
+    Ok(certificates
+        .map(|der| pem::section("CERTIFICATE", der))
+        .collect())
+}
+
 /// Whether PEM text has a private key that Envoy takes.
 ///
 /// # Errors
@@ -115,7 +128,10 @@ impl Bundle {
     /// # Errors
     /// [`BundleError`]: what is missing, broken, or refused by Envoy.
     pub fn parse(text: &[u8]) -> Result<Self, BundleError> {
-        let sections = Sections::read(text)?;
+        Self::of(&Sections::read(text)?)
+    }
+
+    fn of(sections: &Sections) -> Result<Self, BundleError> {
         let certificates: Vec<_> = sections
             .certificates
             .iter()
@@ -201,6 +217,20 @@ impl KeyError {
 }
 
 impl Pair {
+    /// The first private key of one PEM text, and its certificate in another; either may hold more than
+    /// that.
+    ///
+    /// # Errors
+    /// [`BundleError`]: what is missing, broken, or refused by Envoy.
+    pub fn of(certificates: &[u8], key: &[u8]) -> Result<Self, BundleError> {
+        let mut sections = Sections::read(certificates)?;
+        sections.keys = Sections::read(key)?.keys;
+        sections.keys.truncate(1);
+        // A bundle has one for each key, of which there is at least one.
+        let pair = Bundle::of(&sections)?.pairs.into_iter().next();
+        pair.ok_or(BundleError::NoKey)
+    }
+
     /// What the key is made for.
     pub fn key_type(&self) -> KeyType {
         self.key_type

@@ -56,6 +56,41 @@ fn every_algorithm_comes_back_as_it_was() {
 }
 
 #[test]
+fn certificates_are_taken_without_the_keys_beside_them() {
+    let (one, key) = own(&PKCS_ECDSA_P256_SHA256, "one");
+    let (two, _) = own(&PKCS_ECDSA_P256_SHA256, "two");
+    let text = ["a comment\n", &one, &key.serialize_pem(), &two].concat();
+    let taken = certificates_pem(text.as_bytes()).unwrap();
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&taken), lines(&(one + &two)));
+    let nothing = certificates_pem(key.serialize_pem().as_bytes());
+    assert_eq!(nothing, Err(BundleError::NoCertificate));
+}
+
+#[test]
+fn a_pair_is_of_the_first_key_and_of_the_certificates_beside_which_it_does_not_stand() {
+    let (one, one_key) = own(&PKCS_ECDSA_P256_SHA256, "one");
+    let (two, two_key) = own(&PKCS_ECDSA_P256_SHA256, "two");
+    let keys = [
+        one_key.serialize_pem(),
+        two_key.serialize_pem(),
+        two.clone(),
+    ]
+    .concat();
+    let certificates = [two.as_str(), &one, &two_key.serialize_pem()].concat();
+    let pair = Pair::of(certificates.as_bytes(), keys.as_bytes()).unwrap();
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&pair.chain_pem()), lines(&one));
+    assert_eq!(lines(&pair.key_pem()), lines(&one_key.serialize_pem()));
+
+    let both = [one, one_key.serialize_pem()].concat();
+    let other = Pair::of(two.as_bytes(), both.as_bytes());
+    assert_eq!(other.unwrap_err(), BundleError::Mismatch(1));
+    let none = Pair::of(both.as_bytes(), two.as_bytes());
+    assert_eq!(none.unwrap_err(), BundleError::NoKey);
+}
+
+#[test]
 fn older_key_formats_keep_their_own() {
     let (certificate, key) = own(&PKCS_RSA_SHA256, "a");
     let pkcs1 = pem::section("RSA PRIVATE KEY", &inner(&key));

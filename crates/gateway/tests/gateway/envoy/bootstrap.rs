@@ -25,7 +25,7 @@ use envoy_types::pb::{
             filters::network::http_connection_manager::v3::{
                 HttpConnectionManager, http_connection_manager::RouteSpecifier,
             },
-            transport_sockets::tls::v3::{DownstreamTlsContext, Secret},
+            transport_sockets::tls::v3::{DownstreamTlsContext, Secret, UpstreamTlsContext},
         },
         service::{discovery::v3::DiscoveryResponse, runtime::v3::Runtime},
     },
@@ -41,23 +41,24 @@ use prost::Message;
 pub(super) fn with_certificates_in(compiled: &Compiled, folder: &Path) -> Bootstrap {
     let mut resources = static_resources(compiled);
     resources.secrets.clear();
-    for chain in resources
-        .listeners
-        .iter_mut()
-        .flat_map(|one| &mut one.filter_chains)
-    {
-        with_certificates(chain, |name| {
-            let path = folder.join(name).display().to_string() + ".pb";
-            Some(ConfigSource {
-                config_source_specifier: Some(ConfigSourceSpecifier::PathConfigSource(
-                    PathConfigSource {
-                        path,
-                        ..PathConfigSource::default()
-                    },
-                )),
-                ..ConfigSource::default()
-            })
-        });
+    let from_file = |name: &str| {
+        let path = folder.join(name).display().to_string() + ".pb";
+        Some(ConfigSource {
+            config_source_specifier: Some(ConfigSourceSpecifier::PathConfigSource(
+                PathConfigSource {
+                    path,
+                    ..PathConfigSource::default()
+                },
+            )),
+            ..ConfigSource::default()
+        })
+    };
+    let listeners = resources.listeners.iter_mut();
+    for chain in listeners.flat_map(|one| &mut one.filter_chains) {
+        with_certificates(chain, from_file);
+    }
+    for cluster in &mut resources.clusters {
+        with_client_certificates(cluster, from_file);
     }
     let layers = decoded::<Runtime>(compiled, RUNTIME_LAYER).map(|runtime| RuntimeLayer {
         name: runtime.name,
@@ -96,8 +97,7 @@ pub(super) fn static_resources(compiled: &Compiled) -> StaticResources {
             .map(|listener| with_static_chains(listener, compiled))
             .collect(),
         clusters: decoded(compiled, CLUSTER)
-            .zip(decoded(compiled, CLUSTER_LOAD_ASSIGNMENT))
-            .map(|(cluster, endpoints)| with_static_endpoints(cluster, endpoints))
+            .map(|cluster| with_static_endpoints(cluster, compiled))
             .collect(),
         secrets: decoded::<Secret>(compiled, SECRET).collect(),
     }
@@ -156,7 +156,33 @@ fn with_certificates(chain: &mut FilterChain, from: impl Fn(&str) -> Option<Conf
     config.value = context.encode_to_vec();
 }
 
-fn with_static_endpoints(mut cluster: Cluster, endpoints: ClusterLoadAssignment) -> Cluster {
+/// The same for what clusters show.
+fn with_client_certificates(cluster: &mut Cluster, from: impl Fn(&str) -> Option<ConfigSource>) {
+    let matches = cluster.transport_socket_matches.iter_mut();
+    for socket in matches.filter_map(|one| one.transport_socket.as_mut()) {
+        let Some(transport_socket::ConfigType::TypedConfig(config)) = &mut socket.config_type
+        else {
+            panic!("a transport socket without configuration");
+        };
+        let mut context = UpstreamTlsContext::decode(&*config.value).unwrap();
+        if let Some(common) = &mut context.common_tls_context {
+            for certificate in &mut common.tls_certificate_sds_secret_configs {
+                certificate.sds_config = from(&certificate.name);
+            }
+        }
+        config.value = context.encode_to_vec();
+    }
+}
+
+/// External services have their endpoints with them.
+fn with_static_endpoints(mut cluster: Cluster, compiled: &Compiled) -> Cluster {
+    with_client_certificates(&mut cluster, |_| None);
+    let assignments = &compiled.resources[CLUSTER_LOAD_ASSIGNMENT];
+    let Some(endpoints) = assignments.get(&*cluster.name) else {
+        assert!(cluster.load_assignment.is_some(), "no endpoints");
+        return cluster;
+    };
+    let endpoints = ClusterLoadAssignment::decode(endpoints.body.clone()).unwrap();
     cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(DiscoveryType::Static.into()));
     cluster.eds_cluster_config = None;
     cluster.load_assignment = Some(endpoints);

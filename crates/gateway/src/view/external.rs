@@ -1,0 +1,107 @@
+//! External services among what is behind a mesh's gateways.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use portolan_model::{Resource, ResourceKey, kinds::MESH, tags::Tags};
+
+use super::{Mesh, ZoneView};
+use crate::plan::{
+    destination::Destination,
+    external::{External, Externals, Touched},
+    services::Services,
+    spoken::Spoken,
+};
+
+/// Whom the proxies of one group can be connected with.
+#[derive(Clone, Copy)]
+pub(super) struct Reach<'a> {
+    pub(super) services: &'a Services,
+    pub(super) externals: &'a Externals,
+    /// The zone of the proxies.
+    pub(super) zone: &'a str,
+    /// The tags of their Dataplanes, which TrafficPermissions ask for.
+    pub(super) source: &'a Tags,
+    /// Whether all of them have IPv6 addresses.
+    pub(super) ipv6: bool,
+}
+
+impl<'a> Reach<'a> {
+    /// The external services behind a destination that the proxies may reach. If there are any they serve
+    /// alone, else the mesh's own instances do.
+    pub(super) fn external(&self, destination: &'a Destination) -> Vec<&'a External> {
+        let permitted = self.externals.permitted(destination, self.source);
+        permitted.map(|external| &**external).collect()
+    }
+
+    /// What is spoken with a destination.
+    pub(super) fn spoken(&self, destination: &Destination) -> Spoken {
+        if self.is_external(destination) {
+            self.externals.spoken(destination)
+        } else {
+            self.services.spoken(destination)
+        }
+    }
+
+    /// Whether a destination of HTTP is spoken to in HTTP/2.
+    pub(super) fn speaks_http2(&self, destination: &Destination) -> bool {
+        if self.is_external(destination) {
+            self.externals.spoken(destination) == Spoken::Http2
+        } else {
+            self.services.speaks_http2(destination)
+        }
+    }
+
+    /// Also without permission, unless the mesh's own instances serve then: what is spoken must not change
+    /// with what is permitted.
+    fn is_external(&self, destination: &Destination) -> bool {
+        let mut permitted = self.externals.permitted(destination, self.source);
+        let known = || self.externals.of(destination).next().is_some();
+        permitted.next().is_some() || !self.services.has_service(destination.service()) && known()
+    }
+}
+
+impl ZoneView {
+    /// Takes over what external services depend on.
+    pub(super) fn put_external(&mut self, resource: &Resource) {
+        let key = &resource.key;
+        if Externals::has(key.kind) {
+            let mesh = self.meshes.entry(mesh_of(key).clone()).or_default();
+            let touched = mesh.sources.externals.put(resource);
+            mesh.services_changed(&touched);
+        }
+    }
+
+    /// Forgets what external services depend on.
+    pub(super) fn remove_external(&mut self, key: &ResourceKey) {
+        if let Some(mesh) = self.meshes.get_mut(mesh_of(key))
+            && Externals::has(key.kind)
+        {
+            let touched = mesh.sources.externals.remove(key);
+            mesh.services_changed(&touched);
+        }
+    }
+}
+
+/// The mesh that a resource is of; a Mesh itself is one.
+fn mesh_of(key: &ResourceKey) -> &Arc<str> {
+    if key.kind == MESH {
+        &key.name
+    } else {
+        &key.mesh
+    }
+}
+
+impl Mesh {
+    fn services_changed(&mut self, touched: &Touched) {
+        let services: BTreeSet<&str> = touched.iter().map(|service| &**service).collect();
+        if services.is_empty() {
+            return;
+        }
+        for group in self.groups.values_mut() {
+            group.services_changed(&services);
+        }
+        for group in self.delegated.values_mut() {
+            group.services_changed(&services);
+        }
+    }
+}
