@@ -4,13 +4,20 @@
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use portolan_gateway::lint::{lint as all, lint_of};
-use portolan_model::{ResourceKey, Revision, kinds};
+use portolan_model::{Kind, ResourceKey, Revision, kinds};
 use serde_json::json;
 
 use crate::{answer, call::Call, problem::Problem, router::Shared, write::refusal::check_mesh};
 
 /// So many changes are taken over, and so many resources looked at, on the thread of the request.
 const FEW: u64 = 64;
+
+/// Of what something may be said when it is written.
+const LINTED: [Kind; 3] = [
+    kinds::MESH_GATEWAY,
+    kinds::MESH_GATEWAY_ROUTE,
+    kinds::EXTERNAL_SERVICE,
+];
 
 /// Everything that is to be said of a mesh.
 pub(crate) async fn lint(State(api): State<Shared>, call: Call) -> Result<Response, Problem> {
@@ -39,8 +46,7 @@ pub(crate) async fn lint(State(api): State<Shared>, call: Call) -> Result<Respon
 
 /// What is to be said of resources that were just written, a list for each.
 pub(crate) async fn of_written(api: &Shared, keys: Vec<ResourceKey>) -> Vec<Vec<String>> {
-    let linted =
-        |key: &ResourceKey| [kinds::MESH_GATEWAY, kinds::MESH_GATEWAY_ROUTE].contains(&key.kind);
+    let linted = |key: &ResourceKey| LINTED.contains(&key.kind);
     let count = keys.len();
     if !api.lint_writes || !keys.iter().any(linted) {
         return vec![Vec::new(); count];

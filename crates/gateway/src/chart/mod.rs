@@ -3,6 +3,7 @@
 //! Envoy configuration, and a plain value: a copy with some changes is what would be.
 
 mod certificates;
+mod external;
 mod fleet;
 mod passage;
 
@@ -26,6 +27,7 @@ use crate::{
     plan::{
         dataplane::{Dataplane, GatewayInstance},
         destination::Destination,
+        external::Externals,
         gateway::{self, Gateway},
         outbound::DelegatedInstance,
         policy::Policies,
@@ -90,6 +92,7 @@ pub struct Chart {
     pub(crate) routes: Routes,
     pub(crate) tcp_routes: TcpRoutes,
     certificates: Certificates,
+    externals: Externals,
     policies: Policies,
     shared: Shared,
     dataplanes: BTreeMap<Arc<str>, Arc<Placed>>,
@@ -115,11 +118,12 @@ struct Placed {
 impl Chart {
     fn knows(key: &ResourceKey) -> bool {
         let own = [MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET, DATAPLANE].contains(&key.kind);
-        own || Policies::has(key.kind)
+        own || Policies::has(key.kind) || external::is_of_chart(key.kind)
     }
 
     /// Takes over a resource that was created or changed; `here` as in [`Charts::new`].
     pub fn put(&mut self, resource: &Resource, here: &str) {
+        self.put_external(resource);
         let name = &resource.key.name;
         if resource.key.kind == MESH_GATEWAY {
             let gateway = Arc::new(Gateway::read(resource));
@@ -142,13 +146,14 @@ impl Chart {
                 .get(labels::ZONE)
                 .map_or(here, String::as_str);
             self.add_dataplane(name, zone.into(), Dataplane::read(resource, zone));
-        } else {
+        } else if Policies::has(resource.key.kind) {
             self.policies.put(resource);
         }
     }
 
     /// Forgets a resource that was deleted.
     pub fn remove(&mut self, key: &ResourceKey) {
+        self.remove_external(key);
         if key.kind == MESH_GATEWAY {
             self.gateways.remove(&key.name);
             self.forget_fleets();
@@ -158,7 +163,7 @@ impl Chart {
             self.certificates.remove(&key.name);
         } else if key.kind == DATAPLANE {
             self.remove_dataplane(&key.name);
-        } else {
+        } else if Policies::has(key.kind) {
             self.policies.remove(key);
         }
     }
@@ -232,10 +237,11 @@ impl Chart {
         self.services.get(zone)
     }
 
-    /// Whether some zone has an instance of a destination, healthy or not.
+    /// Whether some zone has an instance of a destination, healthy or not, or the world outside has one.
     pub(crate) fn has_instances(&self, destination: &Destination) -> bool {
         let mut zones = self.services.values();
         zones.any(|services| services.instances(destination).next().is_some())
+            || self.externals.of(destination).next().is_some()
     }
 
     /// All gateway instances, by zone and tags.

@@ -181,6 +181,33 @@ pub struct BackendTaken {
     /// How many instances take no requests now.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub unhealthy: usize,
+    /// The external services with these tags. Those that may be reached serve alone; where none may, the
+    /// mesh's own instances serve.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub external: Vec<ExternalTaken>,
+    /// How many more there are.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub more_external: usize,
+}
+
+/// An external service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalTaken {
+    /// The ExternalService, as its author called it.
+    pub name: String,
+    /// Host and port.
+    pub address: String,
+    /// What becomes of TLS; nothing where none is spoken.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tls: Option<String>,
+    /// Whether the gateway instances may reach it.
+    pub permitted: bool,
+    /// Why.
+    pub why: String,
+    /// What of it is broken, so that it gets nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub broken: Vec<String>,
 }
 
 /// A route that does not take the request.

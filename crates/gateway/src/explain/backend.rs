@@ -1,6 +1,6 @@
 //! Where requests and connections end up.
 
-use super::answer::BackendTaken;
+use super::{answer::BackendTaken, external};
 use crate::{
     chart::{Chart, Fleet},
     plan::destination::Destination,
@@ -17,6 +17,7 @@ pub(super) fn backend(
     cluster: &str,
     (weight, sum): (u32, f64),
 ) -> BackendTaken {
+    let mut external = external::behind(chart, fleet, destination);
     let services = fleet.zone.as_ref().and_then(|zone| chart.services(zone));
     let instances = services
         .into_iter()
@@ -28,6 +29,11 @@ pub(super) fn backend(
             _ => unhealthy += 1,
         }
     }
+    if external.iter().any(|one| one.permitted) {
+        (endpoints, unhealthy) = (external::endpoints(&external), 0);
+    }
+    let more_external = external.len().saturating_sub(MOST_ENDPOINTS);
+    external.truncate(MOST_ENDPOINTS);
     let more_endpoints = endpoints.len().saturating_sub(MOST_ENDPOINTS);
     endpoints.truncate(MOST_ENDPOINTS);
     BackendTaken {
@@ -39,7 +45,16 @@ pub(super) fn backend(
         endpoints,
         more_endpoints,
         unhealthy,
+        external,
+        more_external,
     }
+}
+
+/// What is said where no backend has an endpoint.
+pub(super) fn nowhere(takes: &str, backends: &[BackendTaken]) -> String {
+    let lack = external::lack(backends);
+    let lack = lack.map_or_else(String::new, |lack| format!("; {lack}"));
+    format!("no backend has an endpoint that takes {takes}{lack}")
 }
 
 /// How many backends get something, and how many of these have nowhere to send it.

@@ -2,7 +2,7 @@
 
 use super::{
     answer::{ConnectionTaken, Outcome},
-    backend::{backend, serving},
+    backend::{backend, nowhere, serving},
     policy,
 };
 use crate::{
@@ -43,7 +43,8 @@ pub(super) fn connection(
     };
     let what = match serving(&backends) {
         (all, missing) if all == missing => {
-            "no backend has an endpoint that takes connections; the connection is closed".to_owned()
+            let nowhere = nowhere("connections", &backends);
+            format!("{nowhere}; the connection is closed")
         }
         (_, 0) => sent.to_owned(),
         _ => format!("{sent}; where the chosen backend has no endpoint, the connection is closed"),

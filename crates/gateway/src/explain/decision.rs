@@ -2,7 +2,7 @@
 
 use super::{
     answer::{BackendTaken, Outcome, RouteTaken},
-    backend::{backend, serving},
+    backend::{backend, nowhere, serving},
     location, place, policy,
     request::Seen,
     words,
@@ -78,7 +78,7 @@ fn forwarded(forward: &Forward, backends: &[BackendTaken], route: &Route, seen: 
     };
     let (serving, missing) = serving(backends);
     if missing == serving {
-        return Outcome::status(503, "no backend has an endpoint that takes requests");
+        return Outcome::status(503, nowhere("requests", backends));
     }
     let mut what = format!("a backend answers; it gets path {path}");
     if missing > 0 {

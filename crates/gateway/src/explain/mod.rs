@@ -17,6 +17,7 @@ mod decision;
 mod entrance;
 pub(crate) mod evaluate;
 mod expression;
+mod external;
 mod location;
 mod policy;
 mod request;
@@ -27,8 +28,8 @@ pub mod words;
 use std::sync::Arc;
 
 pub use answer::{
-    Answer, BackendTaken, ConnectionTaken, Explanation, Failed, HostTaken, ListenerTaken, Outcome,
-    Place, PolicyTaken, RouteTaken, TlsTaken, Tried,
+    Answer, BackendTaken, ConnectionTaken, Explanation, ExternalTaken, Failed, HostTaken,
+    ListenerTaken, Outcome, Place, PolicyTaken, RouteTaken, TlsTaken, Tried,
 };
 pub use request::{Rejected, Request};
 pub use target::{Malformed, Target};

@@ -2,11 +2,11 @@
 
 use portolan_model::tags::Tags;
 
-use super::answer::PolicyTaken;
+use super::{answer::PolicyTaken, words};
 use crate::plan::{
     action::Forward,
     destination::Destination,
-    policy::{Chosen, Scope, matching},
+    policy::{Chosen, Scope},
     table::Route,
     tcp::TcpTable,
 };
@@ -67,16 +67,5 @@ fn told(kind: &str, scope: &Scope, why: String) -> PolicyTaken {
 }
 
 fn matched(scope: &Scope, source: &Tags, destination: &Tags) -> String {
-    let Some((from, to)) = matching::matched(scope, source, destination) else {
-        return String::new();
-    };
-    format!("from {} to {}", text(from), text(to))
-}
-
-fn text(tags: &Tags) -> String {
-    let pairs: Vec<_> = tags
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    pairs.join(",")
+    words::matched(scope, source, destination).unwrap_or_default()
 }

@@ -1,10 +1,13 @@
 //! Conditions and actions of a route as short texts, the same in explanations and diffs.
 
+use portolan_model::tags::Tags;
+
 use crate::plan::{
     action::{Action, Backend, Forward, HeaderEdits, HostRewrite, PathRewrite},
     certificate::{Certificate, Source},
     destination::Destination,
     matching::{HeaderCondition, HeaderMatch, PathMatch, QueryMatch, RouteMatch, TextMatch},
+    policy::{Scope, matching},
     port::Tls,
 };
 
@@ -94,6 +97,21 @@ pub fn destination(destination: &Destination) -> String {
         .chain(more.map(|(name, value)| format!("{name}={value}")))
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// Tags as `name=value`, with commas between.
+pub(super) fn tags(tags: &Tags) -> String {
+    let pairs: Vec<_> = tags
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    pairs.join(",")
+}
+
+/// By which of its selectors a policy is for connections; nothing if it is not.
+pub(super) fn matched(scope: &Scope, source: &Tags, destination: &Tags) -> Option<String> {
+    let (from, to) = matching::matched(scope, source, destination)?;
+    Some(format!("from {} to {}", tags(from), tags(to)))
 }
 
 /// Where a certificate comes from; never what it is.

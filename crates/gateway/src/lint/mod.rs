@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use portolan_model::{
     ResourceKey,
-    kinds::{MESH_GATEWAY, MESH_GATEWAY_ROUTE},
+    kinds::{EXTERNAL_SERVICE, MESH_GATEWAY, MESH_GATEWAY_ROUTE},
     tags::{self, Tags},
 };
 
@@ -22,6 +22,7 @@ use crate::{
     fault::{Fault, Reason},
     plan::{
         entry::Entry,
+        external::External,
         gateway::Gateway,
         port::{Chain, Listener, Port, Protocol},
         route::HttpRoute,
@@ -77,6 +78,11 @@ pub enum Problem {
         /// Why there is none.
         reason: Reason,
     },
+    /// An external service that anybody on the way can pass for.
+    #[error(
+        "the certificate is not checked, so anybody on the way can pass for the service; name the authority that issued it in networking.tls.caCert"
+    )]
+    Unchecked,
     /// Another rule takes all requests.
     #[error("never takes a request: {by} takes all of them before ({conditions})")]
     Shadowed {
@@ -98,7 +104,7 @@ pub enum Problem {
     More(usize),
 }
 
-/// What is to be said of one MeshGateway or MeshGatewayRoute as it stands in the chart; nothing of other
+/// What is to be said of one MeshGateway, MeshGatewayRoute or ExternalService as it stands in the chart; nothing of other
 /// resources.
 pub fn lint_of(chart: &Chart, key: &ResourceKey) -> Vec<Warning> {
     let mut found = Findings {
@@ -117,6 +123,10 @@ pub fn lint_of(chart: &Chart, key: &ResourceKey) -> Vec<Warning> {
         && let Some(route) = chart.tcp_routes.get(&key.name)
     {
         found.tcp_route(chart, route);
+    } else if key.kind == EXTERNAL_SERVICE
+        && let Some(external) = chart.externals().named(&key.name)
+    {
+        found.external(external);
     }
     found.finish()
 }
@@ -130,7 +140,9 @@ pub fn lint(chart: &Chart, mesh: &str) -> Vec<Warning> {
     let routes = routes
         .into_iter()
         .map(|name| (MESH_GATEWAY_ROUTE, name.clone()));
-    let keys = gateways.chain(routes);
+    let externals = chart.externals().names();
+    let externals = externals.map(|name| (EXTERNAL_SERVICE, name.clone()));
+    let keys = gateways.chain(routes).chain(externals);
     keys.flat_map(|(kind, name)| lint_of(chart, &ResourceKey::in_mesh(kind, mesh, name)))
         .collect()
 }
@@ -200,6 +212,14 @@ impl Findings<'_> {
             }
             new
         });
+    }
+
+    fn external(&mut self, external: &External) {
+        self.left_out(&external.faults);
+        let tls = external.endpoint.as_ref().and_then(|one| one.tls.as_ref());
+        if tls.is_some_and(|tls| tls.trust.is_none()) {
+            self.add("networking.tls", Problem::Unchecked);
+        }
     }
 
     fn closed(&mut self, chart: &Chart, gateway: &Gateway, port: &Port, chain: &Chain) {

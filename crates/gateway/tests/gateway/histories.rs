@@ -54,6 +54,7 @@ conf: {{http: {{hostnames: [{hostnames}], rules: [{{
         );
     }
     yaml += &encrypted_candidates();
+    yaml += EXTERNAL_CANDIDATES;
     for (name, service, protocol) in [
         ("m1", "api", "http"),
         ("m1", "web", "http2"),
@@ -120,8 +121,56 @@ conf: {{tcp: {{rules: [{{backends: [
     yaml
 }
 
+/// External services beside members of the same name, and what decides who reaches them and how.
+const EXTERNAL_CANDIDATES: &str = "
+---
+type: ExternalService
+name: x1
+tags: {kuma.io/service: api, kuma.io/protocol: http2}
+networking: {address: '10.9.0.1:80'}
+---
+type: ExternalService
+name: x1
+tags: {kuma.io/service: web}
+networking:
+  address: web.example.com:443
+  tls: {enabled: true, caCert: {secret: s1}, clientCert: {secret: s2}, clientKey: {secret: s2}}
+---
+type: ExternalService
+name: x2
+tags: {kuma.io/service: api, kuma.io/zone: west}
+networking:
+  address: api.example.com:443
+  tls: {enabled: true, clientCert: {secret: s1}, clientKey: {secret: s1}}
+---
+type: TrafficPermission
+name: p1
+sources: [{match: {kuma.io/service: '*'}}]
+destinations: [{match: {kuma.io/service: '*'}}]
+---
+type: TrafficPermission
+name: p1
+sources: [{match: {kuma.io/service: other}}]
+destinations: [{match: {kuma.io/service: api}}]
+---
+type: TrafficPermission
+name: p2
+sources: [{match: {kuma.io/service: edge}}]
+destinations: [{match: {kuma.io/zone: west}}]
+---
+type: Mesh
+name: default
+routing: {localityAwareLoadBalancing: true}
+---
+type: Dataplane
+name: gateway
+networking:
+  address: fd00::9
+  gateway: {type: BUILTIN, tags: {kuma.io/service: edge}}
+";
+
 /// How many candidates there are.
-const CANDIDATES: usize = 23;
+const CANDIDATES: usize = 31;
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -11,6 +11,7 @@ mod documented;
 mod endpoints;
 mod envoy;
 mod explain;
+mod external;
 mod faults;
 mod golden;
 mod histories;

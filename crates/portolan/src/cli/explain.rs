@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use clap::Args as ClapArgs;
-use portolan_gateway::explain::{Answer, BackendTaken, Explanation, PolicyTaken, Tried};
+use portolan_gateway::explain::{
+    Answer, BackendTaken, Explanation, ExternalTaken, PolicyTaken, Tried,
+};
 
 use super::{Output, client::Client, errors::Failure, print};
 
@@ -231,6 +233,29 @@ fn backend(text: &mut String, backend: &BackendTaken) {
         &format!("{} {}%: {endpoints}", tags.join(" "), backend.percent),
     );
     policies(text, 2, &backend.policies);
+    for one in &backend.external {
+        external(text, one);
+    }
+    if backend.more_external > 0 {
+        line(text, 2, "", &format!("and {} more", backend.more_external));
+    }
+}
+
+fn external(text: &mut String, external: &ExternalTaken) {
+    let ExternalTaken {
+        name, address, why, ..
+    } = external;
+    let tls = external.tls.as_ref();
+    let tls = tls.map_or_else(String::new, |tls| format!(" in TLS, {tls}"));
+    line(
+        text,
+        2,
+        "external",
+        &format!("{name} {address}{tls}; {why}"),
+    );
+    for broken in &external.broken {
+        line(text, 3, "broken", broken);
+    }
 }
 
 fn policies(text: &mut String, depth: usize, policies: &[PolicyTaken]) {

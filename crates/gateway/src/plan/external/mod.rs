@@ -7,189 +7,32 @@
 //!   TrafficPermission ─▶ Permissions ──────┴─▶ Externals::permitted: the endpoints for a Dataplane
 //! ```
 
+mod described;
+mod endpoint;
 mod material;
 mod tls;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    fmt,
-    net::IpAddr,
     sync::Arc,
 };
 
 use portolan_model::{
     Kind, Resource, ResourceKey,
     kinds::{EXTERNAL_SERVICE, MESH, SECRET, TRAFFIC_PERMISSION},
-    tags::{self, PROTOCOL, SERVICE, Tags, ZONE},
+    tags::{self, PROTOCOL, Tags},
 };
 use portolan_proto::mesh;
 
 use super::{
     destination::Destination,
-    entry::Author,
     permission::{Permission, Permissions},
     spoken::Spoken,
 };
-use crate::fault::{Fault, Reason};
+use described::Described;
+pub use endpoint::{Endpoint, External, Host};
 use material::Materials;
 pub use tls::{Tls, Trust};
-
-/// One ExternalService: one endpoint of a service.
-#[derive(Debug)]
-pub struct External {
-    /// The resource.
-    pub author: Author,
-    /// Its tags, the service among them.
-    pub tags: Tags,
-    /// Where it says that it is, as its author wrote it.
-    pub address: Box<str>,
-    /// How it is reached; nothing if something that it needs is broken.
-    pub endpoint: Option<Endpoint>,
-    /// What is broken.
-    pub faults: Box<[Fault]>,
-}
-
-/// How an external service is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Its host.
-    pub host: Host,
-    /// Its port, above 0.
-    pub port: u16,
-    /// TLS, if it speaks that.
-    pub tls: Option<Tls>,
-}
-
-/// A host of the world outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Host {
-    /// By its address.
-    Ip(IpAddr),
-    /// By its name, which proxies look up.
-    Name(Box<str>),
-}
-
-impl Host {
-    /// As proxies take it: IPv6 without brackets.
-    pub fn text(&self) -> String {
-        match self {
-            Self::Ip(address) => address.to_string(),
-            Self::Name(name) => name.to_string(),
-        }
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.host {
-            Host::Ip(IpAddr::V6(address)) => write!(f, "[{address}]:{}", self.port),
-            host => write!(f, "{}:{}", host.text(), self.port),
-        }
-    }
-}
-
-impl External {
-    /// What is spoken with it.
-    pub fn spoken(&self) -> Spoken {
-        let protocol = self.tags.get(PROTOCOL);
-        Spoken::of(protocol.map_or("", String::as_str))
-    }
-
-    /// The zone that it is near to, if it says so.
-    pub fn zone(&self) -> Option<&str> {
-        self.tags.get(ZONE).map(String::as_str)
-    }
-
-    fn service(&self) -> &str {
-        self.tags.get(SERVICE).map_or("", String::as_str)
-    }
-}
-
-/// What the resource says, with Secrets by name.
-#[derive(Clone, Debug)]
-struct Described {
-    key: ResourceKey,
-    author: Author,
-    tags: Tags,
-    address: Box<str>,
-    tls: Option<tls::Described>,
-}
-
-impl Described {
-    fn read(resource: &Resource) -> Option<Self> {
-        // Stores hold only specs that are messages of their kind.
-        let spec: mesh::ExternalService = resource.spec_as().ok()?;
-        let networking = spec.networking.unwrap_or_default();
-        Some(Self {
-            key: resource.key.clone(),
-            author: Author::new(resource),
-            tags: spec.tags,
-            address: networking.address.into(),
-            tls: networking.tls.and_then(tls::Described::read),
-        })
-    }
-
-    fn names_secret(&self, name: &str) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.names_secret(name))
-    }
-
-    fn resolve(&self, secrets: &Materials) -> External {
-        let (endpoint, broken) = match self.endpoint(secrets) {
-            Ok(endpoint) => (Some(endpoint), Vec::new()),
-            Err(broken) => (None, broken),
-        };
-        let faults = broken.into_iter().map(|(field, reason)| Fault {
-            resource: self.key.clone(),
-            field,
-            reason,
-        });
-        External {
-            author: self.author.clone(),
-            tags: self.tags.clone(),
-            address: self.address.clone(),
-            endpoint,
-            faults: faults.collect(),
-        }
-    }
-
-    fn endpoint(&self, secrets: &Materials) -> Result<Endpoint, Vec<(String, Reason)>> {
-        let (host, port) = split(&self.address).ok_or_else(|| {
-            let reason = Reason::HostAndPort(self.address.to_string());
-            vec![("networking.address".to_owned(), reason)]
-        })?;
-        let tls = self
-            .tls
-            .as_ref()
-            .map(|tls| tls.resolve(&self.key.name, &host, secrets));
-        let tls = tls.transpose().map_err(|broken| {
-            let broken = broken.into_iter();
-            let named = broken.map(|(field, reason)| (format!("networking.tls.{field}"), reason));
-            named.collect::<Vec<_>>()
-        })?;
-        Ok(Endpoint { host, port, tls })
-    }
-}
-
-/// Host and port of `HOST:PORT`, where IPv6 addresses stand in brackets.
-fn split(address: &str) -> Option<(Host, u16)> {
-    let (host, port) = address.rsplit_once(':')?;
-    let port = port.parse().ok().filter(|port| *port != 0)?;
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    let host = match bare.unwrap_or(host).parse() {
-        Ok(address) => Host::Ip(address),
-        Err(_) => Host::Name(host.into()),
-    };
-    let is_name = |name: &str| {
-        let mut bytes = name.bytes();
-        !name.is_empty() && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
-    };
-    match &host {
-        Host::Name(name) if !is_name(name) => None,
-        Host::Ip(_) | Host::Name(_) => Some((host, port)),
-    }
-}
 
 /// Services, of which something changed.
 pub type Touched = BTreeSet<Box<str>>;
@@ -257,7 +100,7 @@ impl Externals {
         let Some(described) = self.described.remove(name) else {
             return Touched::new();
         };
-        let service = described.tags.get(SERVICE).map_or("", String::as_str);
+        let service = described.service();
         if let Some(named) = self.services.get_mut(service) {
             named.remove(name);
             if named.is_empty() {
@@ -297,14 +140,20 @@ impl Externals {
         self.services.keys().cloned().collect()
     }
 
+    /// The names of all of them.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.described.keys()
+    }
+
+    /// The one of this name.
+    pub fn named(&self, name: &str) -> Option<&Arc<External>> {
+        let service = self.described.get(name)?.service();
+        self.services.get(service)?.get(name)
+    }
+
     /// Whether endpoints near to other zones wait until none of the own is left.
     pub fn prefers_own_zone(&self) -> bool {
         self.prefers_own_zone
-    }
-
-    /// Whether a service has external endpoints, reachable or not.
-    pub fn has_service(&self, service: &str) -> bool {
-        self.services.contains_key(service)
     }
 
     /// The external services that carry all tags of a destination, by name.

@@ -10,7 +10,11 @@ use std::{
     thread,
 };
 
-use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivatePkcs8KeyDer};
+use rustls::{
+    RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+    pki_types::PrivatePkcs8KeyDer,
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+};
 
 use super::{client::provider, http};
 use crate::certificates::Certificate;
@@ -59,18 +63,41 @@ pub(super) fn echo_bytes() -> u16 {
 
 /// Gives back every byte, in TLS with this certificate.
 pub(super) fn echo_in_tls(certificate: &Certificate) -> u16 {
-    let key = PrivatePkcs8KeyDer::from(certificate.key.clone());
-    let config = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der.clone().into()], key.into())
-        .unwrap();
-    let config = Arc::new(config);
+    let config = tls(certificate, WebPkiClientVerifier::no_client_auth());
     serve(move |stream| {
         let connection = ServerConnection::new(config.clone()).unwrap();
         echo(StreamOwned::new(connection, stream));
     })
+}
+
+/// Answers each request with its head, in TLS with this certificate, if the client shows the other one. In
+/// `x-backend` stands the name that the client asked for.
+pub(super) fn http_in_tls(certificate: &Certificate, of_client: &Certificate) -> u16 {
+    let mut roots = RootCertStore::empty();
+    roots.add(of_client.der.clone().into()).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider());
+    let config = tls(certificate, verifier.build().unwrap());
+    serve(move |mut stream| {
+        let mut connection = ServerConnection::new(config.clone()).unwrap();
+        while connection.is_handshaking() {
+            if connection.complete_io(&mut stream).is_err() {
+                return;
+            }
+        }
+        let asked = connection.server_name().unwrap_or("nobody").to_owned();
+        http::echo(&asked, StreamOwned::new(connection, stream));
+    })
+}
+
+fn tls(certificate: &Certificate, clients: Arc<dyn ClientCertVerifier>) -> Arc<ServerConfig> {
+    let key = PrivatePkcs8KeyDer::from(certificate.key.clone());
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(clients)
+        .with_single_cert(vec![certificate.der.clone().into()], key.into())
+        .unwrap();
+    Arc::new(config)
 }
 
 /// Says one word before the client says anything, and closes.

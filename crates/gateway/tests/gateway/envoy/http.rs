@@ -3,7 +3,6 @@
 use std::{
     fmt::Write as _,
     io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
 };
 
 /// A connection to Envoy.
@@ -80,7 +79,7 @@ impl<S: Read + Write> Client<S> {
 }
 
 /// Answers every request with its own head, and with a name in `x-backend`.
-pub(super) fn echo(name: &str, stream: TcpStream) {
+pub(super) fn echo(name: &str, stream: impl Read + Write) {
     answer_each(stream, |head| {
         let body = head.join("\n");
         format!(
@@ -91,7 +90,7 @@ pub(super) fn echo(name: &str, stream: TcpStream) {
 }
 
 /// Answers every request, given its head.
-pub(super) fn answer_each(stream: TcpStream, answer: impl Fn(&[String]) -> String) {
+pub(super) fn answer_each(stream: impl Read + Write, answer: impl Fn(&[String]) -> String) {
     let mut stream = BufReader::new(stream);
     while let Some(head) = read_head(&mut stream) {
         if stream

@@ -6,6 +6,8 @@ mod bootstrap;
 mod client;
 mod explained;
 mod explained_tls;
+mod external;
+mod external_tls;
 mod http;
 mod https;
 mod matches;
