@@ -22,7 +22,7 @@ const KEEPALIVE: Keepalive = Keepalive {
 };
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Shorter than a zone waits for its pools, also after its own start.
-const LAST_PAUSE: Duration = Duration::from_millis(700);
+const LAST_PAUSE: Duration = Duration::from_millis(300);
 
 /// The zone, and what goes there and comes from there.
 pub(super) struct Link {

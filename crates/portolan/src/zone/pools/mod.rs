@@ -27,9 +27,11 @@ use tokio_util::sync::CancellationToken;
 use roster::Roster;
 use service::Service;
 
-/// How long a pool may be away before others take over its share, and how long a zone that has started
-/// waits for its pools.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long a pool may be away before others take over its share.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long a zone that has started waits for its pools, which may be between two attempts to connect.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// The zone's side of all its pools.
 pub(super) struct Pools {

@@ -15,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    GRACE,
+    SETTLING,
     plan::{self, Gateway, Gateways},
     roster::Roster,
 };
@@ -28,7 +28,7 @@ pub(super) async fn run(
     scaled: &watch::Sender<Vec<ScaledGateway>>,
     cancel: CancellationToken,
 ) {
-    let settled = Instant::now() + GRACE;
+    let settled = Instant::now() + SETTLING;
     let mut stored = index.subscribe();
     let mut pools = roster.changes();
     loop {
