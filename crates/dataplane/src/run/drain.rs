@@ -19,9 +19,10 @@ const BEAT: Duration = Duration::from_millis(100);
 /// The part of the drain time in which new connections are taken, and its most.
 const NOTICE: (u32, Duration) = (4, Duration::from_secs(5));
 
-/// Lets the connections of a serving Envoy end, for `longest` at most.
-pub(super) async fn drain(admin: &Admin, pid: u32, longest: Duration) {
-    match timeout(longest, ask_and_wait(admin, pid, longest)).await {
+/// Lets the connections of a serving Envoy end, for `longest` at most. It goes on taking new ones for
+/// `delay` at least, even if none is open: whoever sends them needs that long to notice.
+pub(super) async fn drain(admin: &Admin, pid: u32, delay: Duration, longest: Duration) {
+    match timeout(longest, ask_and_wait(admin, pid, delay, longest)).await {
         Ok(Ok(())) => tracing::info!("all connections have ended"),
         Ok(Err(error)) => tracing::warn!(%error, "Envoy cannot be drained; stopping it at once"),
         Err(_) => {
@@ -31,11 +32,18 @@ pub(super) async fn drain(admin: &Admin, pid: u32, longest: Duration) {
     }
 }
 
-async fn ask_and_wait(admin: &Admin, pid: u32, longest: Duration) -> Result<(), AdminError> {
+async fn ask_and_wait(
+    admin: &Admin,
+    pid: u32,
+    delay: Duration,
+    longest: Duration,
+) -> Result<(), AdminError> {
     admin.fail_health_checks().await?;
     admin.drain().await?;
+    sleep(delay).await;
     let (part, most) = NOTICE;
-    if let Ok(idle) = timeout(most.min(longest / part), idle(admin)).await {
+    let rest = most.min(longest / part).saturating_sub(delay);
+    if let Ok(idle) = timeout(rest, idle(admin)).await {
         idle?;
     }
     listeners::turn_away(pid).await;

@@ -60,6 +60,8 @@ pub struct RunConfig {
     pub work_dir: Option<PathBuf>,
     /// How long open connections may take to end when it stops.
     pub drain_time: Duration,
+    /// How long of that it goes on taking new connections, even if none is open.
+    pub drain_delay: Duration,
     /// Envoy's number of worker threads; as many as there are processors if there is none.
     pub concurrency: Option<u32>,
     /// Memory in bytes that Envoy may use before it refuses requests; 0 for no limit.

@@ -44,7 +44,7 @@ pub(super) async fn supervise(
         let status = tokio::select! {
             status = process.ended() => status.map_err(cannot_start)?.to_string(),
             () = cancel.cancelled() => {
-                return stop(process, &admin, config.drain_time, phase).await.map_err(cannot_start);
+                return stop(process, &admin, config, phase).await.map_err(cannot_start);
             }
             never = announce(&admin, pid, phase) => match never {},
         };
@@ -75,15 +75,20 @@ pub(super) async fn supervise(
 async fn stop(
     mut process: Process,
     admin: &Admin,
-    drain_time: Duration,
+    config: &RunConfig,
     phase: &watch::Sender<Phase>,
 ) -> io::Result<()> {
+    let RunConfig {
+        drain_time,
+        drain_delay,
+        ..
+    } = *config;
     let served = matches!(phase.send_replace(Phase::Draining), Phase::Live { .. });
     if served {
         let pid = process.pid();
-        tracing::info!(pid, ?drain_time, "draining Envoy");
+        tracing::info!(pid, ?drain_time, ?drain_delay, "draining Envoy");
         tokio::select! {
-            () = drain(admin, pid, drain_time) => (),
+            () = drain(admin, pid, drain_delay, drain_time) => (),
             status = process.ended() => {
                 status?;
                 return Ok(());

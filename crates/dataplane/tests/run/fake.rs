@@ -133,6 +133,7 @@ pub(crate) fn config(folder: &Path, zone_url: &str) -> RunConfig {
         },
         work_dir: Some(folder.join("work")),
         drain_time: Duration::from_secs(30),
+        drain_delay: Duration::ZERO,
         concurrency: Some(1),
         max_heap_bytes: 0,
         log_level: "warning".to_owned(),

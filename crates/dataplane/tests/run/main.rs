@@ -112,6 +112,35 @@ async fn connections_that_do_not_end_are_cut_when_the_drain_time_is_over() {
 }
 
 #[tokio::test]
+async fn new_connections_are_taken_for_the_drain_delay_even_if_none_is_open() {
+    let machine = Machine::new(OBEDIENT);
+    let admin = Admin::serve(&machine.work_dir());
+    let zone = Zone::serve(&[]).await;
+    let drain_delay = Duration::from_millis(300);
+    let config = machine.config(&zone.url);
+    let mut running = Running::start(RunConfig {
+        drain_delay,
+        ..config
+    });
+    let pid = running.live().await;
+    machine.until_started(1).await;
+    let start = Instant::now();
+    running.cancel.cancel();
+    until("the order to drain", || {
+        (admin.calls().len() >= 2).then_some(())
+    })
+    .await;
+    assert!(is_alive(pid), "somebody may still be sent here");
+    running.ended().await.unwrap();
+    assert!(start.elapsed() >= drain_delay);
+    assert_eq!(
+        admin.calls()[2],
+        "GET /stats",
+        "connections count once the delay is over"
+    );
+}
+
+#[tokio::test]
 async fn an_envoy_that_never_served_is_not_drained() {
     let machine = Machine::new(OBEDIENT);
     let admin = Admin::serve(&machine.work_dir());

@@ -67,6 +67,11 @@ pub(super) struct EnvoyArgs {
     #[arg(long, env = "PORTOLAN_DRAIN_TIME", default_value = "30s", value_parser = duration::parse)]
     pub(super) drain_time: Duration,
 
+    /// How long of that an Envoy takes new connections at least: more than the load balancer before it needs
+    /// to notice that /readyz fails
+    #[arg(long, env = "PORTOLAN_DRAIN_DELAY", default_value = "0s", value_parser = duration::parse)]
+    pub(super) drain_delay: Duration,
+
     /// Worker threads of an Envoy [default: one for each processor]
     #[arg(long, env = "PORTOLAN_CONCURRENCY", value_name = "COUNT")]
     pub(super) concurrency: Option<u32>,

@@ -100,6 +100,7 @@ async fn config(args: Args) -> anyhow::Result<RunConfig> {
         envoy: find_envoy(args.envoy.install).await?,
         work_dir: args.work_dir,
         drain_time: args.envoy.drain_time,
+        drain_delay: args.envoy.drain_delay,
         concurrency: args.envoy.concurrency,
         max_heap_bytes: 0,
         log_level: args.envoy.envoy_log_level,

@@ -39,6 +39,8 @@ pub(super) struct Host {
     pub(super) work_dir: Option<PathBuf>,
     /// How long open connections may take to end.
     pub(super) drain_time: Duration,
+    /// How long of that they take new connections at least.
+    pub(super) drain_delay: Duration,
     /// Worker threads where the gateway has no limit.
     pub(super) concurrency: Option<u32>,
     /// What Envoys log.
@@ -72,6 +74,7 @@ impl Host {
             envoy: self.envoy.clone(),
             work_dir: self.work_dir.as_ref().map(|dir| dir.join(name)),
             drain_time: self.drain_time,
+            drain_delay: self.drain_delay,
             concurrency: limits.workers.or(self.concurrency),
             max_heap_bytes: limits.memory_bytes,
             log_level: self.log_level.clone(),

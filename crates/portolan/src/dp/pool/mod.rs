@@ -81,6 +81,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         envoy: find_envoy(args.envoy.install).await?,
         work_dir: args.work_dir,
         drain_time: args.envoy.drain_time,
+        drain_delay: args.envoy.drain_delay,
         concurrency: args.envoy.concurrency,
         log_level: args.envoy.envoy_log_level,
     };
