@@ -6,6 +6,7 @@ mod demo;
 mod dp;
 mod echo;
 mod global;
+mod health;
 mod server;
 mod signals;
 mod version;
@@ -65,6 +66,8 @@ enum Command {
     Demo(demo::Args),
     /// Runs a small echo service, for the demo and for trials
     Echo(echo::Args),
+    /// Asks a process whether it is ready, for health checks
+    Health(health::Args),
     #[command(flatten)]
     Client(cli::Command),
 }
@@ -88,6 +91,7 @@ async fn run(portolan: Portolan) -> ExitCode {
     let ended = match portolan.command {
         Command::Client(command) => return cli::run(command, portolan.client).await,
         Command::Demo(args) => return demo::run(args).await,
+        Command::Health(args) => health::run(args).await,
         Command::Global(args) => {
             logs();
             global::run(*args).await

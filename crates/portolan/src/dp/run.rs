@@ -57,7 +57,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let cancel = CancellationToken::new();
     let (phase, phases) = watch::channel(Phase::default());
     let mut tasks = Tasks::new(cancel.clone());
-    let diagnostics = Diagnostics::serve(args.diagnostics.bind()?, &mut tasks, &cancel)?;
+    // Signals are there until Envoy has ended: a load balancer reads in them that it drains.
+    let ended = CancellationToken::new();
+    let diagnostics = Diagnostics::serve(args.diagnostics.bind()?, &mut tasks, &ended)?;
     if let Some(address) = diagnostics.address() {
         info!(diagnostics = %address, "signals are served");
     }
@@ -69,7 +71,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     });
     let config = config(args).await?;
     tasks.spawn("log of phases", log_phases(phases));
+    let ended = ended.drop_guard();
     tasks.spawn("data plane", async move {
+        let _ended = ended;
         Ok(run::run(config, phase, cancel).await?)
     });
     tasks.run().await
