@@ -23,6 +23,12 @@ test:
 	@cargo build --workspace --all-targets
 	ENVOY_BIN=$$(target/debug/portolan dp install-envoy) cargo test --workspace
 
+## test-compose: docker-compose.yml from a cold start, with scaling under load and real faults; needs Docker
+.PHONY: test-compose
+test-compose:
+	@scripts/setup compose
+	@tests/compose/run
+
 ## lint: format, clippy without a warning, licences and advisories of the dependencies
 .PHONY: lint
 lint:
