@@ -9,7 +9,8 @@ else
   exit 1
 fi
 
-compose() { timeout 600 "${compose_command[@]}" "$@"; }
+# In the foreground, so that Ctrl-C reaches it.
+compose() { timeout --foreground 600 "${compose_command[@]}" "$@"; }
 
 # Compose with its progress in a file, shown if it fails.
 quietly() {

@@ -37,7 +37,7 @@ until_true() {
 leave() {
   local code=$1
   trap - EXIT INT TERM
-  stop_load >/dev/null 2>&1 || true
+  kill "${load_pids[@]}" 2>/dev/null || true
   if [ "$code" -ne 0 ]; then
     echo "--- the last lines of all logs" >&2
     compose logs --tail=15 >&2 2>&1 || true

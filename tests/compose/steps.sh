@@ -7,7 +7,7 @@ nothing_is_left() {
 
 build() {
   # The first build compiles every dependency.
-  timeout 3600 "${compose_command[@]}" build >"$work/build" 2>&1 || fail "$(tail -n 30 "$work/build")"
+  timeout --foreground 3600 "${compose_command[@]}" build >"$work/build" 2>&1 || fail "$(tail -n 30 "$work/build")"
   seen="images portolan ($(image_size portolan)) and portolan-gateway ($(image_size portolan-gateway))"
 }
 image_size() { docker image inspect --format '{{.Size}}' "$1" | awk '{ printf "%.0f MB", $1 / 1000000 }'; }
