@@ -29,6 +29,7 @@ mod fault;
 pub mod layout;
 pub mod lint;
 pub mod plan;
+pub mod support;
 mod view;
 
 use plan::policy::CONNECTION_POLICIES;

@@ -26,4 +26,5 @@ mod seeds;
 mod selection;
 mod sharing;
 mod support;
+mod supported;
 mod valid;

@@ -3,6 +3,7 @@
 mod fault_injection;
 mod rate_limit;
 mod retry;
+mod timeout;
 
 use std::{
     fmt::Write as _,
