@@ -139,6 +139,9 @@ pub enum Reason {
     /// A fault on purpose that Envoy cannot inject.
     #[error("give a percentage from 0 to 100, and {0}")]
     Injection(&'static str),
+    /// Not what is wanted there.
+    #[error("use {0}")]
+    Wanted(&'static str),
     /// A limit that Envoy does not take.
     #[error("give requests above 0, and an interval of at least 50ms")]
     RateLimit,

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use envoy_types::pb::envoy::{
     config::{
         cluster::v3::{
-            CircuitBreakers, Cluster,
-            circuit_breakers::Thresholds,
+            Cluster,
             cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig},
         },
         core::v3::{Http1ProtocolOptions, Http2ProtocolOptions},
@@ -76,25 +75,18 @@ pub(super) fn without_endpoints(
         name: name.to_owned(),
         connect_timeout: duration(policy::timeout::connect(chosen)),
         per_connection_buffer_limit_bytes: number(defaults::CONNECTION_BUFFER),
-        circuit_breakers: Some(CircuitBreakers {
-            thresholds: vec![thresholds()],
-            ..CircuitBreakers::default()
-        }),
+        circuit_breakers: Some(policy::circuit_breaker::limits(chosen)),
+        outlier_detection: policy::circuit_breaker::outlier_detection(chosen),
+        health_checks: policy::health_check::check(chosen, upstream)
+            .into_iter()
+            .collect(),
+        common_lb_config: policy::health_check::panic(chosen),
+        // An instance that is gone gets nothing, even if it still answers checks.
+        ignore_health_on_host_removal: chosen.health_check.is_some(),
         typed_extension_protocol_options: protocol_options(upstream, chosen)
             .map(options)
             .unwrap_or_default(),
         ..Cluster::default()
-    }
-}
-
-fn thresholds() -> Thresholds {
-    Thresholds {
-        max_connections: number(defaults::BACKEND_LIMIT),
-        max_pending_requests: number(defaults::BACKEND_LIMIT),
-        max_requests: number(defaults::BACKEND_LIMIT),
-        max_retries: number(defaults::BACKEND_RETRIES),
-        track_remaining: true,
-        ..Thresholds::default()
     }
 }
 

@@ -92,7 +92,7 @@ conf: {tcp: {rules: [{backends: [{destination: {kuma.io/service: cart}}]}]}}
 
 /// Kind, `conf`, and where a policy for `cart` is told: the route of requests, its backend `cart`, the route
 /// of connections, its backend.
-const TOLD: [(&str, &str, [bool; 4]); 8] = [
+const TOLD: [(&str, &str, [bool; 4]); 10] = [
     (
         "Timeout",
         "{http: {requestTimeout: 1s}}",
@@ -109,6 +109,16 @@ const TOLD: [(&str, &str, [bool; 4]); 8] = [
         [true, false, false, false],
     ),
     ("RateLimit", "{}", [false, false, false, false]),
+    (
+        "CircuitBreaker",
+        "{thresholds: {maxConnections: 1}}",
+        [false, true, false, true],
+    ),
+    (
+        "HealthCheck",
+        "{interval: 1s, timeout: 1s, healthyThreshold: 1, unhealthyThreshold: 1}",
+        [false, true, false, true],
+    ),
     (
         "FaultInjection",
         "{abort: {percentage: 1, httpStatus: 500}}",

@@ -1,7 +1,9 @@
 //! What connection policies make of routes and clusters. A kind is a module here; where several meet in one
 //! of Envoy's messages, each writes its own fields.
 
+pub(super) mod circuit_breaker;
 pub(super) mod fault_injection;
+pub(super) mod health_check;
 pub(super) mod rate_limit;
 pub(super) mod retry;
 pub(super) mod timeout;

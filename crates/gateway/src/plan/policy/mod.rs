@@ -10,7 +10,10 @@
 //! A kind is a module here, which reads the resource, and a line in the registry below. How one is chosen
 //! is the same for all kinds and stands in [`matching`].
 
+mod circuit_breaker;
 mod fault_injection;
+mod health_check;
+mod http_filters;
 pub mod matching;
 mod rate_limit;
 mod retry;
@@ -28,7 +31,12 @@ use portolan_model::{
 };
 use portolan_proto::mesh::Selector;
 
+pub use circuit_breaker::{
+    CircuitBreaker, Consecutive, Deviation, Failures, Limits, Outliers, Volume,
+};
 pub use fault_injection::{FaultInjection, Portion};
+pub use health_check::{CheckHeader, HealthCheck, HttpCheck, TcpCheck};
+pub use http_filters::HttpFilters;
 pub use rate_limit::{AnswerHeader, Limit, RateLimit};
 pub use retry::{GrpcRetry, HttpRetry, Retry, Tries};
 pub use timeout::Timeout;
@@ -108,6 +116,10 @@ connection_policies! {
     rate_limit: RateLimit = RATE_LIMIT, ON_ROUTES;
     /// What goes wrong on purpose.
     fault_injection: FaultInjection = FAULT_INJECTION, ON_ROUTES;
+    /// How much a service gets at a time, and which of its instances nothing.
+    circuit_breaker: CircuitBreaker = CIRCUIT_BREAKER, ON_CLUSTERS;
+    /// Which instances are well.
+    health_check: HealthCheck = HEALTH_CHECK, ON_CLUSTERS;
 }
 
 /// Where policies of a kind act.
@@ -131,38 +143,15 @@ impl Acts {
         on_clusters: false,
         ..Self::EVERYWHERE
     };
+    const ON_CLUSTERS: Self = Self {
+        on_routes: false,
+        on_clusters: true,
+        on_tcp: false,
+    };
     const ON_ROUTES: Self = Self {
         on_tcp: false,
         ..Self::ON_ROUTES_AND_TCP
     };
-}
-
-/// Filters that requests pass because a policy may be chosen for some of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HttpFilters {
-    /// For RateLimits.
-    pub rate_limits: bool,
-    /// For FaultInjections.
-    pub faults: bool,
-}
-
-impl HttpFilters {
-    /// Those that either has.
-    pub fn or(self, other: Self) -> Self {
-        Self {
-            rate_limits: self.rate_limits || other.rate_limits,
-            faults: self.faults || other.faults,
-        }
-    }
-}
-
-impl From<&Chosen> for HttpFilters {
-    fn from(chosen: &Chosen) -> Self {
-        Self {
-            rate_limits: chosen.rate_limit.is_some(),
-            faults: chosen.fault_injection.is_some(),
-        }
-    }
 }
 
 /// One policy.
@@ -301,14 +290,6 @@ impl Policies {
         self.insert(resource, &mut faults);
         if !faults.is_empty() {
             self.faults.insert(resource.key.clone(), faults);
-        }
-    }
-
-    /// The filters that requests may need whose listener has these tags, wherever they go.
-    pub fn http_filters(&self, source: &Tags) -> HttpFilters {
-        HttpFilters {
-            rate_limits: self.rate_limit.has_source(source),
-            faults: self.fault_injection.has_source(source),
         }
     }
 

@@ -1,6 +1,8 @@
 //! What each kind of policy does to requests and connections.
 
+mod circuit_breaker;
 mod fault_injection;
+mod health_check;
 mod rate_limit;
 mod retry;
 mod timeout;
@@ -77,6 +79,7 @@ conf:
 /// A policy of this kind for one service, after which more tags may stand.
 fn policy(kind: &str, service: &str, conf: &str) -> String {
     let called = service.split(',').next().unwrap_or_default();
+    let called = called.trim_matches('\'').replace('*', "all");
     let name = format!("{}-{called}", kind.to_lowercase());
     format!(
         "
