@@ -17,7 +17,7 @@ const BODY: usize = 4 * 1024;
 
 /// Services, and what goes wrong with them.
 const FAULTS: [(&str, &str); 6] = [
-    ("slow", "{delay: {percentage: 100, value: 300ms}}"),
+    ("slow", "{delay: {percentage: 100, value: 500ms}}"),
     ("never-slow", "{delay: {percentage: 0, value: 1h}}"),
     ("broken", "{abort: {percentage: 100, httpStatus: 418}}"),
     ("never-broken", "{abort: {percentage: 0, httpStatus: 418}}"),
@@ -64,7 +64,8 @@ fn what_goes_wrong_is_what_the_policy_says() {
 
     let (answer, took) = get("/slow");
     assert_eq!(answer.status, 200);
-    assert!(took >= Duration::from_millis(300), "{took:?}");
+    // Envoy counts from when it last looked at its clock, which on a busy machine is a while before the request.
+    assert!(took >= Duration::from_millis(250), "{took:?}");
 
     let (answer, _) = get("/broken");
     assert_eq!(answer.status, 418);
@@ -73,7 +74,7 @@ fn what_goes_wrong_is_what_the_policy_says() {
     let (answer, took) = get("/narrow");
     assert_eq!(answer.body.len(), BODY);
     // 4 of 8 KiB a second, of which a part comes at once.
-    assert!(took >= Duration::from_millis(300), "{took:?}");
+    assert!(took >= Duration::from_millis(200), "{took:?}");
 
     for path in ["/never-slow", "/never-broken"] {
         let (answer, _) = get(path);
