@@ -1,10 +1,11 @@
 //! The examples in `docs/policies` are resources that can be written, and do what they should.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use portolan_gateway::Compiled;
 
 use crate::{
+    certificates::RSA,
     golden::with_usual,
     support::{compile, resources},
 };
@@ -12,8 +13,20 @@ use crate::{
 /// The configuration of each example, by page and position in it.
 pub(crate) fn cases() -> Vec<(String, Arc<Compiled>)> {
     let examples = examples().into_iter();
-    let compiled = examples.map(|(name, yaml)| (name, compile(&with_usual(&yaml))));
+    let compiled = examples.map(|(name, yaml)| {
+        let secrets = named_secrets(&yaml);
+        (name, compile(&with_usual(&(yaml + &secrets))))
+    });
     compiled.collect()
+}
+
+/// The Secrets that an example names, each with a certificate and its key, which no page shows.
+fn named_secrets(yaml: &str) -> String {
+    let named = yaml.split("secret: ").skip(1);
+    let names: BTreeSet<_> = named
+        .filter_map(|rest| rest.split([' ', '\n', '}']).next())
+        .collect();
+    names.into_iter().map(|name| RSA.secret(name)).collect()
 }
 
 /// All blocks of YAML.

@@ -335,7 +335,11 @@ outcome    a backend answers; it gets path /api
                     "tls": {"mode": "TERMINATE", "certificates": ["secret db", "inline"]}},
                 "connection": {"routes": ["db"], "policies": [{"type": "Retry", "name": "r", "why": "from a to b"}],
                     "backends": [{"tags": {"kuma.io/service": "db"}, "cluster": "db-1",
-                    "weight": 1, "percent": 100.0, "endpoints": ["10.0.0.1:5432"]}]},
+                    "weight": 1, "percent": 100.0, "endpoints": ["10.0.0.1:5432"], "moreExternal": 1, "external": [
+                        {"name": "db-1", "address": "10.0.0.1:5432", "tls": "asks for db.test", "permitted": true,
+                            "why": "the mesh has no TrafficPermission"},
+                        {"name": "db-2", "address": "10.0.0.2:5432", "permitted": true, "why": "the same",
+                            "broken": ["networking.tls.caCert: missing"]}]}]},
                 "tried": [], "outcome": {"what": "TLS ends here and its bytes go to a backend"},
             }],
         });
@@ -348,6 +352,10 @@ listener   edge:TLS:9443 *.test (port 9443 was asked for)
 routes     db
   policy     Retry r: from a to b
   backend    kuma.io/service=db 100%: 10.0.0.1:5432
+    external   db-1 10.0.0.1:5432 in TLS, asks for db.test; the mesh has no TrafficPermission
+    external   db-2 10.0.0.2:5432; the same
+      broken     networking.tls.caCert: missing
+               and 1 more
 outcome    TLS ends here and its bytes go to a backend
 ";
         assert_eq!(
