@@ -1,9 +1,9 @@
 //! External services and who may reach them.
 
-use portolan_model::{Kind, Resource, ResourceKey, kinds::MESH};
+use portolan_model::{Kind, Resource, ResourceKey, kinds::MESH, tags::Tags};
 
-use super::Chart;
-use crate::plan::external::Externals;
+use super::{Chart, Fleet};
+use crate::plan::{destination::Destination, external::Externals};
 
 /// Whether resources of a kind are put into charts for the sake of external services. What a Mesh says
 /// orders endpoints alone, which charts do not.
@@ -22,6 +22,25 @@ impl Chart {
         if is_of_chart(key.kind) {
             self.externals.remove(key);
         }
+    }
+
+    /// Whether a destination is outside the mesh alone, and none of the fleets with a listener that is
+    /// selected may reach it.
+    pub(crate) fn is_forbidden(
+        &self,
+        destination: &Destination,
+        selects: impl Fn(&Tags) -> bool,
+    ) -> bool {
+        if self.externals.of(destination).next().is_none() || self.has_members(destination) {
+            return false;
+        }
+        let sent = |fleet: &&Fleet| fleet.listeners().any(|(_, one)| selects(&one.tags));
+        let mut fleets = self.fleets().iter().filter(sent).peekable();
+        let may = |fleet: &Fleet| {
+            let mut permitted = self.externals.permitted(destination, &fleet.tags);
+            permitted.next().is_some()
+        };
+        fleets.peek().is_some() && !fleets.any(may)
     }
 
     /// The external services of the mesh.

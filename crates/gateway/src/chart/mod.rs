@@ -239,9 +239,12 @@ impl Chart {
 
     /// Whether some zone has an instance of a destination, healthy or not, or the world outside has one.
     pub(crate) fn has_instances(&self, destination: &Destination) -> bool {
+        self.has_members(destination) || self.externals.of(destination).next().is_some()
+    }
+
+    fn has_members(&self, destination: &Destination) -> bool {
         let mut zones = self.services.values();
         zones.any(|services| services.instances(destination).next().is_some())
-            || self.externals.of(destination).next().is_some()
     }
 
     /// All gateway instances, by zone and tags.

@@ -68,6 +68,11 @@ pub enum Problem {
     /// The same where no requests are read.
     #[error("no zone has an instance of {0}, so its connections are closed")]
     NoInstancesForConnections(String),
+    /// External services that are closed to everybody who is sent there.
+    #[error(
+        "no TrafficPermission lets any gateway with this route reach {0}, so nothing is served there"
+    )]
+    NotPermitted(String),
     /// A certificate that cannot be had.
     #[error("connections to port {port} for {hostname} are closed: {reason}")]
     NoCertificate {
@@ -266,6 +271,9 @@ impl Findings<'_> {
             if !chart.has_instances(&backend.destination) {
                 let whom = words::destination(&backend.destination);
                 self.add("conf.tcp.rules", Problem::NoInstancesForConnections(whom));
+            } else if chart.is_forbidden(&backend.destination, |tags| route.selects(tags)) {
+                let whom = words::destination(&backend.destination);
+                self.add("conf.tcp.rules", Problem::NotPermitted(whom));
             }
         }
     }
@@ -304,9 +312,15 @@ impl Findings<'_> {
         let mut seen = BTreeSet::new();
         for entry in &route.entries {
             for destination in entry.action.destinations() {
-                if seen.insert(destination) && !chart.has_instances(destination) {
-                    let field = format!("conf.http.rules[{}]", entry.rule);
-                    self.add(field, Problem::NoInstances(words::destination(destination)));
+                let whom = || words::destination(destination);
+                let field = || format!("conf.http.rules[{}]", entry.rule);
+                if !seen.insert(destination) {
+                    continue;
+                }
+                if !chart.has_instances(destination) {
+                    self.add(field(), Problem::NoInstances(whom()));
+                } else if chart.is_forbidden(destination, |tags| route.selects(tags)) {
+                    self.add(field(), Problem::NotPermitted(whom()));
                 }
             }
         }

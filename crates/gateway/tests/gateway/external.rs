@@ -107,6 +107,9 @@ fn changed(before: &Compiled, after: &Compiled) -> Vec<String> {
     changed
 }
 
+/// What it is, how it is done, and what is sent then.
+type Step<'a> = (&'a str, &'a dyn Fn(&mut ZoneView), &'a [&'a str]);
+
 #[test]
 fn a_change_sends_the_cluster_alone() {
     let members = "
@@ -117,7 +120,7 @@ networking: {address: 10.0.0.1, inbound: [{port: 80, tags: {kuma.io/service: ban
 ";
     let mut view = view(&with_edge(ROUTES));
     let mut last = compile(&mut view);
-    let steps: [(&str, &dyn Fn(&mut ZoneView), &[&str]); 11] = [
+    let steps: [Step; 11] = [
         (
             "created: it has its endpoints with it",
             &|view| put(view, &bank("10.9.0.2:80", "")),
@@ -350,6 +353,17 @@ fn lint_knows_external_services() {
         warnings(&(yaml.clone() + &bank("10.9.0.2:80", ""))),
         [""; 0]
     );
+
+    let guarded = yaml.clone() + &bank("10.9.0.2:80", "") + &permission("office", "bank");
+    let closed = |rule: usize, service: &str| {
+        format!(
+            "shop conf.http.rules[{rule}]: no TrafficPermission lets any gateway with this route reach \
+             {service}, so nothing is served there"
+        )
+    };
+    assert_eq!(warnings(&guarded), [closed(0, "bank"), closed(1, "shop")]);
+    let opened = guarded + &permission("edge", "'*'").replace("name: guard", "name: open");
+    assert_eq!(warnings(&opened), [closed(0, "bank")]);
 
     let unchecked = warnings(&(yaml.clone() + &bank("10.9.0.2:443", "tls: {enabled: true}")));
     assert_eq!(unchecked.len(), 1);
