@@ -29,7 +29,7 @@ const CASES: [(&str, &str, u16, &str); 4] = [
     (
         "whole",
         "{http: {maxStreamDuration: 0.1s}}",
-        408,
+        504,
         "upstream max stream duration reached",
     ),
     // Every service has a Timeout of its own.
