@@ -17,6 +17,7 @@ use crate::{
     client::Connection,
     envoy_share,
     figures::{Table, Times, milliseconds, progress},
+    policies,
     process::{Usage, usage},
     routes::{self, HOST, SERVICES},
 };
@@ -31,6 +32,10 @@ pub(crate) struct Args {
     /// Changes measured at each size
     #[arg(long, default_value_t = 60)]
     changes: usize,
+
+    /// Policies of mixed kinds in the mesh, a tenth of which shape the routes
+    #[arg(long, default_value_t = 0)]
+    policies: usize,
 
     /// Connections that write at the same time
     #[arg(long, default_value_t = 8)]
@@ -64,6 +69,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let api = api_address(&field.global)?;
     let largest = args.sizes.last().copied().context("--sizes is empty")?;
 
+    if args.policies > 0 {
+        progress(&format!("writing {} policies", args.policies));
+        field.shape(args.policies).await?;
+    }
     for &size in &args.sizes {
         progress(&format!("propagation at {size} routes"));
         field.fill(size).await?;
@@ -95,6 +104,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 impl Field {
+    /// Writes so many policies.
+    async fn shape(&self, count: usize) -> anyhow::Result<()> {
+        let resources: Vec<_> = (0..count).map(policies::policy).collect();
+        let body = json!({ "resources": resources });
+        self.global.http.post("/_apply", &body).await?;
+        Ok(())
+    }
+
     async fn start(args: &Args) -> anyhow::Result<Self> {
         progress("starting Postgres, a global, two zones and their Envoys");
         let sandbox = Sandbox::new(&args.binary)?;

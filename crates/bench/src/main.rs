@@ -10,6 +10,7 @@ mod envoy_share;
 mod figures;
 mod gateway;
 mod instances;
+mod policies;
 mod process;
 mod routes;
 mod zones;

@@ -22,6 +22,9 @@ const SIZES: [usize; 3] = [1_000, 10_000, 20_000];
 /// The host of the gateway.
 const HOST: &str = "shop.example.com";
 
+/// How many policies a mesh has that has some.
+const POLICIES: usize = 200;
+
 /// Whose instances are behind routes, by turns.
 const SERVICES: [&str; 2] = ["api", "web"];
 
@@ -39,7 +42,7 @@ criterion_group! {
         .sample_size(10)
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2));
-    targets = from_scratch, one_route, one_endpoint, one_certificate
+    targets = from_scratch, with_policies, one_route, one_policy, one_endpoint, one_certificate
 }
 criterion_main!(compile);
 
@@ -65,6 +68,46 @@ fn from_scratch(criterion: &mut Criterion) {
                 },
                 BatchSize::PerIteration,
             );
+        });
+    }
+}
+
+/// As `from_scratch`, in a mesh with policies.
+fn with_policies(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("from scratch with 200 policies");
+    group.sampling_mode(SamplingMode::Flat);
+    for size in SIZES {
+        let mut resources = resources(size, TEAMS);
+        resources.extend((0..POLICIES).map(|number| policy(number, 0)));
+        group.throughput(Throughput::Elements(size as u64));
+        group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
+            bencher.iter_batched(
+                || (),
+                |()| {
+                    let mut view = view_of(&resources);
+                    let compiled = compiled(&mut view);
+                    (view, compiled)
+                },
+                BatchSize::PerIteration,
+            );
+        });
+    }
+}
+
+/// A policy that shapes half of the routes and one of two clusters.
+fn one_policy(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("one changed policy");
+    for size in SIZES {
+        let mut view = view_of(&resources(size, TEAMS));
+        (0..POLICIES).for_each(|number| view.put(&policy(number, 0)));
+        black_box(compiled(&mut view));
+        let mut turn = 0;
+        group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
+            bencher.iter(|| {
+                turn += 1;
+                view.put(&policy(0, turn % 2));
+                black_box(compiled(&mut view))
+            });
         });
     }
 }
@@ -178,6 +221,41 @@ fn route(number: usize, path: String, service: &str) -> Arc<Resource> {
         "conf": {"http": {"rules": [{"matches": matches, "backends": backends}]}},
     });
     resource(MESH_GATEWAY_ROUTE, &format!("route-{number:05}"), &spec)
+}
+
+/// Policies of mixed kinds: two of twenty shape the routes. One of two versions.
+fn policy(number: usize, version: usize) -> Arc<Resource> {
+    let (kind, conf) = match number % 6 {
+        0 => (
+            kinds::TIMEOUT,
+            json!({"http": {"requestTimeout": format!("{}s", 10 + version)}}),
+        ),
+        1 => (kinds::RETRY, json!({"http": {"numRetries": 2}})),
+        2 => (
+            kinds::CIRCUIT_BREAKER,
+            json!({"thresholds": {"maxConnections": 1000}}),
+        ),
+        3 => (
+            kinds::HEALTH_CHECK,
+            json!({"interval": "10s", "timeout": "2s", "unhealthyThreshold": 3, "healthyThreshold": 1, "tcp": {}}),
+        ),
+        4 => (
+            kinds::FAULT_INJECTION,
+            json!({"delay": {"percentage": 0, "value": "1s"}}),
+        ),
+        _ => (
+            kinds::RATE_LIMIT,
+            json!({"http": {"requests": 1000, "interval": "1s"}}),
+        ),
+    };
+    let other = format!("other-{number}");
+    let service = SERVICES.get(number % 20).copied().unwrap_or(&other);
+    let spec = json!({
+        "sources": [{"match": {"kuma.io/service": "edge"}}],
+        "destinations": [{"match": {"kuma.io/service": service}}],
+        "conf": conf,
+    });
+    resource(kind, &format!("policy-{number:03}"), &spec)
 }
 
 fn member(service: &str, port: usize) -> Arc<Resource> {
