@@ -45,7 +45,14 @@ fn compile(kind: Kind, spec: Bytes, valid: bool) {
             // Not of the resource alone, or allowed to write though not served.
             !matches!(
                 reason,
-                Reason::NoSecret(_) | Reason::CrossMesh | Reason::Address(_)
+                Reason::NoSecret(_)
+                    | Reason::CrossMesh
+                    | Reason::Address(_)
+                    | Reason::NoBackend(..)
+                    | Reason::NoDefaultBackend(_)
+                    | Reason::NoLogPipe(..)
+                    | Reason::LogFormat(_)
+                    | Reason::Modification(_)
             )
         };
         let fault = compiled.faults.iter().find(|fault| told(&fault.reason));

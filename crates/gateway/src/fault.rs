@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use portolan_model::{Resource, ResourceKey};
 
-use crate::plan::port::Protocol;
+use crate::plan::{port::Protocol, proxy::Part};
 
 /// One part of one resource that is not in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -130,6 +130,27 @@ pub enum Reason {
     /// Several backends that all weigh nothing.
     #[error("all weights are 0; give at least one backend a weight")]
     NoWeight,
+    /// The policy leaves the choice to the mesh, which makes none.
+    #[error("it names no backend, and the mesh has no {0}.defaultBackend; set one of them")]
+    NoDefaultBackend(Part),
+    /// The policy names a backend that does not exist, or not yet.
+    #[error("the mesh has no {0} backend {1:?}; add it to {0}.backends of the Mesh")]
+    NoBackend(Part, String),
+    /// A backend of a Mesh that says too little, or what is not known here.
+    #[error("the backend cannot be used: {0}")]
+    Backend(String),
+    /// What Envoy would refuse as a format, and the whole listener with it.
+    #[error("the format cannot be used: {0}")]
+    LogFormat(String),
+    /// A part of a ProxyTemplate that cannot be read, or of which Envoy would refuse what comes.
+    #[error("{0}")]
+    Modification(String),
+    /// Envoy itself writes lines into files alone.
+    #[error(
+        "backend {0:?} is a collector, and the data plane of {1} passes no lines on; run it with \
+         portolan dp run or kuma-dp, or use a backend of type file"
+    )]
+    NoLogPipe(String, Arc<str>),
     /// Envoy adds the weights in 32 bits.
     #[error("the weights add up to more than {}", u32::MAX)]
     TooMuchWeight,

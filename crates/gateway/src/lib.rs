@@ -30,9 +30,10 @@ pub mod layout;
 pub mod lint;
 pub mod plan;
 pub mod support;
+mod template;
 mod view;
 
-use plan::policy::CONNECTION_POLICIES;
+use plan::{policy::CONNECTION_POLICIES, proxy::PROXY_POLICIES};
 use portolan_model::{Kind, kinds};
 
 /// The kinds of resources that gateways are made of.
@@ -46,7 +47,8 @@ pub fn inputs() -> impl Iterator<Item = Kind> {
         kinds::TRAFFIC_PERMISSION,
         kinds::DATAPLANE,
     ];
-    own.into_iter().chain(CONNECTION_POLICIES.iter().copied())
+    let policies = CONNECTION_POLICIES.iter().chain(&PROXY_POLICIES);
+    own.into_iter().chain(policies.copied())
 }
 
 pub use compiled::{Compiled, Resources};

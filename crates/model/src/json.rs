@@ -45,7 +45,7 @@ pub fn meta_to_json(resource: &Resource) -> Map<String, Value> {
 }
 
 /// Writes whole numbers without a fraction, 50 and not 50.0, as they were written and as Kuma does.
-pub(crate) fn shorten_numbers(value: &mut Value) {
+pub fn shorten_numbers(value: &mut Value) {
     /// Beyond it not every whole number is a float of its own.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match value {

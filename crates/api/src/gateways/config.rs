@@ -11,7 +11,7 @@ use portolan_gateway::{
     explain::words,
     plan::{table::Route, tcp::Share},
 };
-use portolan_model::{ResourceKey, kinds};
+use portolan_model::{ResourceKey, Scope, kinds};
 use portolan_store::Snapshot;
 use serde_json::{Map, Value, json};
 
@@ -19,6 +19,9 @@ use crate::{
     answer, call::Call, config::Role, problem::Problem, read::key, router::Shared,
     write::refusal::check_mesh,
 };
+
+/// Stands for the pipe of a data plane that passes on access logs.
+const LOG_PIPE: &str = "access-log.pipe";
 
 /// The configuration of one gateway instance.
 pub(crate) async fn config(State(api): State<Shared>, call: Call) -> Result<Response, Problem> {
@@ -47,7 +50,8 @@ fn shown(chart: &Chart, snapshot: &Snapshot, dataplane: &ResourceKey, zone: &str
         let resources = snapshot.list(kind, mesh);
         resources.for_each(|resource| view.put(resource));
     }
-    let compiled = view.compile(dataplane)?;
+    // Only the data plane knows where its own is; this one has the same effect.
+    let compiled = view.compile_with(dataplane, Some(LOG_PIPE))?;
     let resources: Map<_, _> = compiled
         .resources
         .iter()

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use portolan_gateway::chart::{Chart, Fleet};
+use portolan_gateway::{
+    chart::{Chart, Fleet},
+    plan::proxy::ProxyPolicies,
+};
 use portolan_model::{Kind, ResourceKey, kinds};
 use serde_json::{Value, json};
 
@@ -28,9 +31,12 @@ pub(crate) async fn dataplanes(
         .ok_or_else(|| Problem::not_found("Could not retrieve a resource"))?;
     let work = tokio::task::spawn_blocking(move || {
         let chart = api.gateways.mesh(&api.role, &snapshot, &call.mesh);
-        match kind == kinds::MESH_GATEWAY_ROUTE {
-            true => with_route(&chart, &wanted),
-            false => with_policy(&chart, &wanted),
+        if kind == kinds::MESH_GATEWAY_ROUTE {
+            with_route(&chart, &wanted)
+        } else if ProxyPolicies::has(kind) {
+            with_proxy_policy(&chart, &wanted)
+        } else {
+            with_policy(&chart, &wanted)
         }
     });
     let items = work.await.map_err(|_| Problem::internal())?;
@@ -46,6 +52,26 @@ fn with_route(chart: &Chart, route: &ResourceKey) -> Vec<Value> {
         if hosts.any(|host| host.routes.contains_key(&route.name)) {
             let names = fleet.dataplanes.iter();
             items.extend(names.map(|name| json!({ "dataplane": named(&route.mesh, name) })));
+        }
+    }
+    items
+}
+
+/// A policy for whole proxies is for all of a gateway, so no listeners are named.
+fn with_proxy_policy(chart: &Chart, policy: &ResourceKey) -> Vec<Value> {
+    let mut items = Vec::new();
+    for fleet in chart.fleets() {
+        let Some(gateway) = &fleet.gateway else {
+            continue;
+        };
+        if matched::of_proxies(chart, &policy.mesh, fleet).contains(policy) {
+            items.extend(fleet.dataplanes.iter().map(|name| {
+                json!({
+                    "kind": "MeshGatewayDataplane",
+                    "dataplane": named(&policy.mesh, name),
+                    "gateway": named(&policy.mesh, &gateway.key.name),
+                })
+            }));
         }
     }
     items

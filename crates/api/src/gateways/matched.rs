@@ -97,6 +97,18 @@ fn add<'a>(
     }
 }
 
+/// The policies for all proxies of a fleet that runs a MeshGateway.
+pub(super) fn of_proxies(chart: &Chart, mesh: &Arc<str>, fleet: &Fleet) -> Vec<ResourceKey> {
+    if fleet.gateway.is_none() {
+        return Vec::new();
+    }
+    let chosen = chart.for_proxies(mesh, fleet);
+    let keys = chosen
+        .scopes()
+        .map(|(kind, scope)| ResourceKey::in_mesh(kind, mesh.clone(), scope.author.name().clone()));
+    keys.collect()
+}
+
 /// The keys of what was chosen.
 pub(super) fn keys(mesh: &Arc<str>, chosen: &Chosen) -> Vec<ResourceKey> {
     let scopes = chosen.scopes();

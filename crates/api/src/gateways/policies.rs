@@ -59,11 +59,25 @@ impl View<'_> {
                 json!({ "port": listener.port, "protocol": listener.protocol, "hosts": hosts })
             })
             .collect();
-        json!({
+        let mut inspected = json!({
             "kind": "MeshGatewayDataplane",
             "gateway": { "mesh": &*self.mesh, "name": name },
             "listeners": listeners,
-        })
+        });
+        let for_all = self.metas(&matched::of_proxies(self.chart, &self.mesh, fleet));
+        if !for_all.is_empty() {
+            inspected["policies"] = for_all.into();
+        }
+        inspected
+    }
+
+    /// What is known of these policies, by kind.
+    fn metas(&self, policies: &[ResourceKey]) -> Map<String, Value> {
+        let metas = policies.iter().filter_map(|key| {
+            let kind = key.kind.name().to_owned();
+            Some((kind, self.meta(key)?))
+        });
+        metas.collect()
     }
 
     fn host(&self, host: &Host) -> Value {
@@ -78,11 +92,7 @@ impl View<'_> {
     }
 
     fn told(&self, matched: &Matched) -> Value {
-        let metas = matched.policies.iter().filter_map(|key| {
-            let kind = key.kind.name().to_owned();
-            Some((kind, self.meta(key)?))
-        });
-        let policies: Map<_, _> = metas.collect();
+        let policies = self.metas(&matched.policies);
         json!({ "tags": matched.destination.tags(), "policies": policies })
     }
 

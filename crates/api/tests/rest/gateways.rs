@@ -477,3 +477,57 @@ async fn certificates_are_told_by_name_and_never_shown() {
         "{messages:?}"
     );
 }
+
+#[tokio::test]
+async fn policies_for_whole_proxies_are_inspected_as_kumactl_asks() {
+    let served = edge(zone("east")).await;
+    let any = json!([{ "match": { "kuma.io/service": "*" } }]);
+    served
+        .seed(&json!({ "type": "TrafficLog", "mesh": "default", "name": "log", "sources": any, "destinations": any }))
+        .await;
+    served
+        .seed(&json!({ "type": "TrafficTrace", "mesh": "default", "name": "trace", "selectors": any }))
+        .await;
+    served
+        .seed(
+            &json!({ "type": "TrafficTrace", "mesh": "default", "name": "other",
+            "selectors": [{ "match": { "kuma.io/service": "other", "x": "y" } }] }),
+        )
+        .await;
+    let policies = served
+        .get("/meshes/default/dataplanes/gw-east/policies")
+        .await
+        .json();
+    assert_eq!(policies["policies"]["TrafficLog"]["name"], "log");
+    assert_eq!(policies["policies"]["TrafficTrace"]["name"], "trace");
+
+    let item = |name: &str| {
+        json!({
+            "kind": "MeshGatewayDataplane",
+            "dataplane": { "mesh": "default", "name": name },
+            "gateway": { "mesh": "default", "name": "edge" },
+        })
+    };
+    for path in ["traffic-logs/log", "traffic-traces/trace"] {
+        let dataplanes = served
+            .get(&format!("/meshes/default/{path}/dataplanes"))
+            .await;
+        let both = json!({ "total": 2, "items": [item("gw-east"), item("gw-west")] });
+        assert_eq!(dataplanes.json(), both, "{path}");
+    }
+    let other = served
+        .get("/meshes/default/traffic-traces/other/dataplanes")
+        .await;
+    assert_eq!(other.json(), json!({ "total": 0, "items": [] }));
+
+    let explained = served
+        .get(&format!("{EXPLAIN}?host=foo.test&path=/api&zone=east"))
+        .await
+        .json();
+    let told = &explained["answers"][0]["listener"]["policies"];
+    assert_eq!(told[0]["type"], "TrafficLog");
+    let why = "for proxies with kuma.io/service=*; without effect: it names no backend, and the mesh has no \
+               logging.defaultBackend; set one of them";
+    assert_eq!(told[0]["why"], why);
+    assert_eq!(told[1]["name"], "trace");
+}

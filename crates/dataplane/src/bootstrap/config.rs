@@ -5,7 +5,10 @@ mod node;
 
 use serde_json::{Map, Value, json};
 
-use super::{ADMIN_SOCKET, Address, FEATURE_ACCESS_LOG_SOCKET, Proxy, Request, Settings, Trust};
+use super::{
+    ADMIN_SOCKET, Address, FEATURE_ACCESS_LOG_SOCKET, Proxy, Request, Settings, Trust,
+    access_log_pipe,
+};
 
 /// Name of the static cluster that is the control plane.
 const ADS_CLUSTER: &str = "ads_cluster";
@@ -80,7 +83,7 @@ fn admin_socket(request: &Request) -> Option<String> {
 }
 
 /// A socket in the data plane's folder, cut as Kuma cuts it so that kuma-dp looks at the same path.
-fn socket(workdir: &str, stem: &str) -> String {
+pub(super) fn socket(workdir: &str, stem: &str) -> String {
     let path = format!("{}/{stem}", workdir.trim_end_matches('/'));
     let end = (0..=MAX_SOCKET_STEM.min(path.len()))
         .rev()
@@ -148,10 +151,7 @@ fn overload_manager(request: &Request, settings: &Settings) -> Value {
 
 /// The data plane's own socket, where Envoy sends TCP access logs.
 fn access_log_sink(request: &Request, settings: &Settings, proxy: &Proxy) -> Value {
-    let path = socket(
-        &request.workdir,
-        &format!("kuma-al-{}-{}", proxy.name, proxy.mesh),
-    );
+    let path = access_log_pipe(&request.workdir, &proxy.mesh, &proxy.name);
     control_plane::grpc_cluster(
         ACCESS_LOG_CLUSTER,
         json!({ "pipe": { "path": path } }),

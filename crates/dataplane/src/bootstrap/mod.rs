@@ -32,10 +32,16 @@ pub const VERSION_HEADER: (&str, &str) = ("kuma-bootstrap-version", "3");
 pub const ADMIN_SOCKET: &str = "kuma-envoy-admin.sock";
 /// A data plane with this feature wants delta xDS instead of state of the world.
 pub const FEATURE_DELTA: &str = "feature-delta-grpc";
-/// A data plane with this feature serves the socket that Envoy sends TCP access logs to.
+/// A data plane with this feature reads a pipe, [`access_log_pipe`], and passes on the lines that Envoy writes
+/// there, each to the collector that it names.
 pub const FEATURE_ACCESS_LOG_SOCKET: &str = "feature-tcp-accesslog-via-named-pipe";
 /// A data plane with this feature shares its ports with others by `SO_REUSEPORT`.
 pub const FEATURE_REUSE_PORT: &str = "feature-reuse-port";
+
+/// The pipe for access logs of a Dataplane whose data plane has this folder; the path is Kuma's.
+pub fn access_log_pipe(workdir: &str, mesh: &str, name: &str) -> String {
+    config::socket(workdir, &format!("kuma-al-{name}-{mesh}"))
+}
 
 /// What is the same for all data planes of a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@
 //!                                     cancelled ─▶ drain ─▶ SIGTERM ─▶ SIGKILL
 //! ```
 
+mod access_log;
 mod admin;
 mod drain;
 mod fetch;
@@ -34,11 +35,12 @@ pub use template::TemplateError;
 
 use crate::{
     bootstrap::{
-        EnvoyVersion, FEATURE_DELTA, FEATURE_REUSE_PORT, KumaDpVersion, ProxyResources, Request,
-        Version,
+        EnvoyVersion, FEATURE_ACCESS_LOG_SOCKET, FEATURE_DELTA, FEATURE_REUSE_PORT, KumaDpVersion,
+        ProxyResources, Request, Version, access_log_pipe,
     },
     envoy::Envoy,
 };
+use access_log::Relay;
 use folder::Folder;
 
 /// What to run.
@@ -178,14 +180,32 @@ async fn run_to_end(
 ) -> Result<(), RunError> {
     let dataplane = template::fill(&config.dataplane, &config.variables)?;
     let folder = Folder::open(config.work_dir.as_deref())?;
-    let request = request(config, &folder, dataplane)?;
+    let mut request = request(config, &folder, dataplane)?;
+    let relay = relay(&request);
+    if relay.is_some() {
+        request.features.push(FEATURE_ACCESS_LOG_SOCKET.to_owned());
+    }
     let zone = fetch::Zone::new(&config.zone_url, &config.trust)?;
     let bootstrap = tokio::select! {
         bootstrap = zone.bootstrap(&request) => bootstrap?,
         () = cancel.cancelled() => return Ok(()),
     };
     folder.write_config(&bootstrap)?;
-    supervise::supervise(config, &folder, phase, cancel).await
+    let outcome = supervise::supervise(config, &folder, phase, cancel).await;
+    if let Some(relay) = relay {
+        relay.finish().await;
+    }
+    outcome
+}
+
+/// What passes on access logs. Without it everything else works, and the zone knows.
+fn relay(request: &Request) -> Option<Relay> {
+    let pipe = access_log_pipe(&request.workdir, &request.mesh, &request.name);
+    let relay = Relay::start(Path::new(&pipe));
+    let warn = |error: &std::io::Error| {
+        tracing::warn!(pipe, %error, "no access logs will go to collectors: the pipe cannot be made");
+    };
+    relay.inspect_err(warn).ok()
 }
 
 /// What the zone needs to know.

@@ -32,11 +32,13 @@ use crate::{
         outbound::DelegatedInstance,
         policy::Policies,
         port::{Listener, Protocol},
+        proxy::{ForProxy, ProxyPolicies},
         route::{HttpRoute, Shared},
         services::Services,
         table::Routes,
         tcp::{TcpRoute, TcpRoutes},
     },
+    view::mesh_of,
 };
 use certificates::Certificates;
 
@@ -60,14 +62,15 @@ impl Charts {
     /// Takes over a resource that was created or changed; other kinds are passed over.
     pub fn put(&mut self, resource: &Resource) {
         if Chart::knows(&resource.key) {
-            let chart = self.meshes.entry(resource.key.mesh.clone()).or_default();
+            let mesh = mesh_of(&resource.key).clone();
+            let chart = self.meshes.entry(mesh).or_default();
             Arc::make_mut(chart).put(resource, &self.here);
         }
     }
 
     /// Forgets a resource that was deleted.
     pub fn remove(&mut self, key: &ResourceKey) {
-        if let Some(chart) = self.meshes.get_mut(&key.mesh)
+        if let Some(chart) = self.meshes.get_mut(mesh_of(key))
             && Chart::knows(key)
         {
             Arc::make_mut(chart).remove(key);
@@ -94,6 +97,7 @@ pub struct Chart {
     certificates: Certificates,
     externals: Externals,
     policies: Policies,
+    proxy_policies: ProxyPolicies,
     shared: Shared,
     dataplanes: BTreeMap<Arc<str>, Arc<Placed>>,
     services: BTreeMap<Arc<str>, Services>,
@@ -118,7 +122,8 @@ struct Placed {
 impl Chart {
     fn knows(key: &ResourceKey) -> bool {
         let own = [MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET, DATAPLANE].contains(&key.kind);
-        own || Policies::has(key.kind) || external::is_of_chart(key.kind)
+        let policy = Policies::has(key.kind) || ProxyPolicies::has(key.kind);
+        own || policy || external::is_of_chart(key.kind)
     }
 
     /// Takes over a resource that was created or changed; `here` as in [`Charts::new`].
@@ -146,6 +151,8 @@ impl Chart {
                 .get(labels::ZONE)
                 .map_or(here, String::as_str);
             self.add_dataplane(name, zone.into(), Dataplane::read(resource, zone));
+        } else if ProxyPolicies::has(resource.key.kind) {
+            self.proxy_policies.put(resource);
         } else if Policies::has(resource.key.kind) {
             self.policies.put(resource);
         }
@@ -163,6 +170,8 @@ impl Chart {
             self.certificates.remove(&key.name);
         } else if key.kind == DATAPLANE {
             self.remove_dataplane(&key.name);
+        } else if ProxyPolicies::has(key.kind) {
+            self.proxy_policies.remove(key);
         } else if Policies::has(key.kind) {
             self.policies.remove(key);
         }
@@ -230,6 +239,11 @@ impl Chart {
     /// The connection policies.
     pub fn policies(&self) -> &Policies {
         &self.policies
+    }
+
+    /// What is chosen for the proxies of a fleet in this mesh.
+    pub fn for_proxies(&self, mesh: &Arc<str>, fleet: &Fleet) -> ForProxy {
+        self.proxy_policies.choose(mesh, &fleet.tags)
     }
 
     /// The services of a zone; nothing if the zone has no Dataplanes.

@@ -28,13 +28,15 @@ use envoy_types::pb::envoy::{
 };
 use prost::Message;
 
-use super::{ads, any, boolean, defaults, duration, listener::network_filter, number, policy};
+use super::{
+    Logged, Site, ads, any, boolean, defaults, duration, listener::network_filter, number, policy,
+    tracing::tracing,
+};
 use crate::plan::policy::HttpFilters;
 
-/// The connection manager with the route table of this name and these filters. `service` is the gateway's,
-/// after which statistics are named.
-pub(super) fn filter(route_table: &str, service: &str, filters: HttpFilters) -> Filter {
-    as_filter(&connection_manager(route_table, service, filters))
+/// The connection manager with the route table of this name and these filters.
+pub(super) fn filter(route_table: &str, site: &Site<'_>, filters: HttpFilters) -> Filter {
+    as_filter(&connection_manager(route_table, site, filters))
 }
 
 /// A connection manager as what it is in a listener.
@@ -48,11 +50,11 @@ pub(super) fn as_filter(manager: &HttpConnectionManager) -> Filter {
 
 fn connection_manager(
     route_table: &str,
-    service: &str,
+    site: &Site<'_>,
     filters: HttpFilters,
 ) -> HttpConnectionManager {
     HttpConnectionManager {
-        stat_prefix: service.to_owned(),
+        stat_prefix: site.service.to_owned(),
         route_specifier: Some(RouteSpecifier::Rds(Rds {
             config_source: ads(),
             route_config_name: route_table.to_owned(),
@@ -74,6 +76,8 @@ fn connection_manager(
         server_name: defaults::SERVER_NAME.to_owned(),
         stream_idle_timeout: duration(defaults::STREAM_IDLE),
         request_headers_timeout: duration(defaults::REQUEST_HEADERS),
+        tracing: site.traced.map(|backend| tracing(backend, site.service)),
+        access_log: site.logged.iter().filter_map(Logged::requests).collect(),
         // The edge is where the client's own address is known.
         use_remote_address: boolean(true),
         internal_address_config: Some(internal_addresses()),

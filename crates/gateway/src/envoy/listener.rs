@@ -15,10 +15,13 @@ use envoy_types::pb::envoy::{
 use portolan_model::hostname::Hostname;
 use prost::Message;
 
-use super::{Encoded, address, any, boolean, connection_manager, defaults, number, tcp_proxy, tls};
+use super::{
+    Encoded, Logged, address, any, boolean, connection_manager, defaults, number, tcp_proxy, tls,
+};
 use crate::plan::{
     policy::{Chosen, HttpFilters},
     port::{Chain, Port, Protocol, Tls},
+    proxy::TraceBackend,
     tcp::Share,
 };
 
@@ -41,12 +44,22 @@ pub(crate) enum Does<'a> {
     Close,
 }
 
-/// The listener of a port on this address; nothing if no chain does anything. `service` is the
-/// gateway's, after which statistics are named.
+/// What listeners of one gateway instance have in common.
+pub(crate) struct Site<'a> {
+    /// The address to listen on.
+    pub(crate) address: &'a str,
+    /// The gateway's service, after which statistics are named.
+    pub(crate) service: &'a str,
+    /// The access log, if there is one.
+    pub(crate) logged: Option<Logged<'a>>,
+    /// Where traces go, if anywhere.
+    pub(crate) traced: Option<&'a TraceBackend>,
+}
+
+/// The listener of a port; nothing if no chain does anything.
 pub(crate) fn listener<'a>(
     port: &Port,
-    host: &str,
-    service: &str,
+    site: &Site<'_>,
     chains: impl Iterator<Item = ChainUse<'a>>,
 ) -> Option<Encoded> {
     let chains: Vec<_> = chains.collect();
@@ -55,10 +68,10 @@ pub(crate) fn listener<'a>(
     }
     let filter_chains = chains
         .iter()
-        .map(|one| filter_chain(one, port.protocol, service));
+        .map(|one| filter_chain(one, port.protocol, site));
     Some(Encoded::of(&Listener {
         name: port.name.to_string(),
-        address: address(host.to_owned(), port.number),
+        address: address(site.address.to_owned(), port.number),
         filter_chains: filter_chains.collect(),
         per_connection_buffer_limit_bytes: number(defaults::CONNECTION_BUFFER),
         listener_filters: listener_filters(port.protocol),
@@ -85,10 +98,10 @@ fn listener_filters(protocol: Protocol) -> Vec<ListenerFilter> {
     }]
 }
 
-fn filter_chain(one: &ChainUse<'_>, protocol: Protocol, service: &str) -> FilterChain {
+fn filter_chain(one: &ChainUse<'_>, protocol: Protocol, site: &Site<'_>) -> FilterChain {
     let filter = match one.does {
-        Does::Http(filters) => connection_manager::filter(&one.chain.name, service, filters),
-        Does::Tcp(shares, chosen) => tcp_proxy::filter(shares, chosen, service),
+        Does::Http(filters) => connection_manager::filter(&one.chain.name, site, filters),
+        Does::Tcp(shares, chosen) => tcp_proxy::filter(shares, chosen, site),
         Does::Close => closing(),
     };
     // A chain that closes needs no certificate, and may have none.

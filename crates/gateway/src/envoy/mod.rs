@@ -1,5 +1,6 @@
 //! The plan to Envoy's protobuf messages, each encoded once.
 
+mod access_log;
 mod cluster;
 mod connection_manager;
 mod defaults;
@@ -15,6 +16,7 @@ mod runtime;
 mod table;
 mod tcp_proxy;
 mod tls;
+mod tracing;
 mod wire;
 mod writer;
 
@@ -31,15 +33,17 @@ use envoy_types::pb::{
 use prost::Message;
 use xxhash_rust::xxh3::xxh3_64;
 
+pub(crate) use access_log::Logged;
 pub(crate) use cluster::{Upstream, cluster};
 pub(crate) use defaults::NO_ROUTES;
 pub(crate) use endpoints::load_assignment;
 pub(crate) use external::{Members, external_cluster};
-pub(crate) use listener::{ChainUse, Does, listener};
+pub(crate) use listener::{ChainUse, Does, Site, listener};
 pub(crate) use outbound::outbound_listener;
 pub(crate) use runtime::{RUNTIME, runtime};
 pub(crate) use table::route_configuration;
 pub(crate) use tls::secret;
+pub(crate) use tracing::{collector_cluster, collector_name};
 
 /// Type URL of clusters.
 pub const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
@@ -76,7 +80,7 @@ impl fmt::Debug for Encoded {
 }
 
 impl Encoded {
-    fn new(body: impl Into<Bytes>) -> Self {
+    pub(crate) fn new(body: impl Into<Bytes>) -> Self {
         let body = body.into();
         Self {
             version: format!("{:016x}", xxh3_64(&body)).into(),

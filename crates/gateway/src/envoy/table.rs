@@ -70,8 +70,9 @@ const ROUTE_LIST: &str = "type.googleapis.com/envoy.config.route.v3.RouteList";
 /// What the tree looks at.
 const HEADER_INPUT: &str = "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput";
 
-/// The route table of a chain, for gateway instances with these gateway tags.
-pub(crate) fn route_configuration(table: &RouteTable, tags: &Tags) -> Encoded {
+/// The route table of a chain, for gateway instances with these gateway tags; `as_lists` if nothing but
+/// plain lists of routes will do.
+pub(crate) fn route_configuration(table: &RouteTable, tags: &Tags, as_lists: bool) -> Encoded {
     let frame = RouteConfiguration {
         name: table.chain().name.to_string(),
         request_headers_to_add: vec![gateway_tags(tags)],
@@ -84,7 +85,7 @@ pub(crate) fn route_configuration(table: &RouteTable, tags: &Tags) -> Encoded {
     for (host, routes) in table.hosts() {
         message.push_message(
             VIRTUAL_HOSTS,
-            virtual_host(host, &table.chain().tls, routes),
+            virtual_host(host, &table.chain().tls, routes, as_lists),
         );
     }
     Encoded::new(message.encode())
@@ -112,7 +113,12 @@ fn tags_header(tags: &Tags) -> String {
     pairs.collect::<String>().replace('%', "%%")
 }
 
-fn virtual_host<'a>(host: &Host, tls: &Tls, routes: &'a [Arc<Route>]) -> Message<'a> {
+fn virtual_host<'a>(
+    host: &Host,
+    tls: &Tls,
+    routes: &'a [Arc<Route>],
+    as_lists: bool,
+) -> Message<'a> {
     let encrypted = !matches!(tls, Tls::None);
     let frame = VirtualHost {
         name: host.name.to_string(),
@@ -132,6 +138,9 @@ fn virtual_host<'a>(host: &Host, tls: &Tls, routes: &'a [Arc<Route>]) -> Message
     let message = Message::default().fields(frame.encode_to_vec());
     if routes.is_empty() {
         return message.field(ROUTES, no_routes());
+    }
+    if as_lists {
+        return list(message, ROUTES, routes);
     }
     let matching: Vec<_> = routes.iter().map(|route| &route.entry.matching).collect();
     let counts = |position: usize| policy::counts(&routes[position].chosen);

@@ -10,37 +10,45 @@ use envoy_types::pb::envoy::{
     },
 };
 
-use super::{defaults, duration, listener::network_filter, number, policy};
+use super::{Logged, Site, defaults, duration, listener::network_filter, number, policy};
 use crate::plan::{policy::Chosen, tcp::Share};
 
-/// The proxy to these clusters. `service` is the gateway's, after which statistics are named.
-pub(super) fn filter(shares: &[Share], chosen: &Chosen, service: &str) -> Filter {
-    proxy(clusters(shares), service, defaults::TCP_IDLE, chosen)
+/// The proxy to these clusters.
+pub(super) fn filter(shares: &[Share], chosen: &Chosen, site: &Site<'_>) -> Filter {
+    let proxy = proxy(clusters(shares), site.service, defaults::TCP_IDLE, chosen);
+    let logs = site.logged.iter().filter_map(Logged::connections);
+    as_filter(&TcpProxy {
+        access_log: logs.collect(),
+        ..proxy
+    })
 }
 
 /// The proxy to one cluster, which ends connections that are idle for so long if no policy says how long.
 /// Statistics are named after `service`.
 pub(super) fn to_one(cluster: &str, service: &str, idle: Duration, chosen: &Chosen) -> Filter {
     let cluster = ClusterSpecifier::Cluster(cluster.to_owned());
-    proxy(cluster, service, idle, chosen)
+    as_filter(&proxy(cluster, service, idle, chosen))
 }
 
-fn proxy(clusters: ClusterSpecifier, service: &str, idle: Duration, chosen: &Chosen) -> Filter {
+fn proxy(clusters: ClusterSpecifier, service: &str, idle: Duration, chosen: &Chosen) -> TcpProxy {
     let timeout = chosen.timeout.as_ref();
     let idle = timeout
         .and_then(|policy| policy.conf.tcp_idle)
         .unwrap_or(idle);
-    let proxy = TcpProxy {
+    TcpProxy {
         stat_prefix: service.to_owned(),
         cluster_specifier: Some(clusters),
         idle_timeout: duration(idle),
         max_connect_attempts: number(policy::retry::connects(chosen)),
         ..TcpProxy::default()
-    };
+    }
+}
+
+fn as_filter(proxy: &TcpProxy) -> Filter {
     network_filter(
         "envoy.filters.network.tcp_proxy",
         "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-        &proxy,
+        proxy,
     )
 }
 

@@ -78,6 +78,9 @@ pub struct ListenerTaken {
     /// What it does with TLS.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tls: Option<TlsTaken>,
+    /// What all listeners of the gateway get.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub policies: Vec<PolicyTaken>,
 }
 
 /// What a listener does with TLS.

@@ -208,6 +208,7 @@ impl Entrance<'_> {
                 mode: mode.to_owned(),
                 certificates: certificates.map(words::certificate).collect(),
             }),
+            policies: Vec::new(),
         }
     }
 

@@ -41,6 +41,7 @@ use crate::{
 };
 use connection::connection;
 use decision::decision;
+use entrance::Entrance;
 use evaluate::miss;
 use request::Seen;
 use tries::Tries;
@@ -127,6 +128,21 @@ fn answer(
         Ok(entrance) => entrance,
         Err(outcome) => return empty(fleet, outcome),
     };
+    let mut answer = at(&entrance, fleet, request, seen, chart);
+    let policies = policy::of_proxies(chart, fleet);
+    if let Some(listener) = &mut answer.listener {
+        listener.policies = policies;
+    }
+    answer
+}
+
+fn at(
+    entrance: &Entrance<'_>,
+    fleet: &Fleet,
+    request: &Request,
+    seen: &Result<Seen, Rejected>,
+    chart: &Chart,
+) -> Answer {
     let passage = entrance.passage;
     let mut answer = empty(fleet, Outcome::nothing(""));
     answer.listener = Some(entrance.told(passage.chain.hostname.to_string(), request));

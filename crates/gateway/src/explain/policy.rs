@@ -3,12 +3,16 @@
 use portolan_model::tags::Tags;
 
 use super::{answer::PolicyTaken, words};
-use crate::plan::{
-    action::Forward,
-    destination::Destination,
-    policy::{Chosen, Scope},
-    table::Route,
-    tcp::TcpTable,
+use crate::{
+    chart::{Chart, Fleet},
+    plan::{
+        action::Forward,
+        destination::Destination,
+        policy::{Chosen, Scope},
+        proxy::ForProxy,
+        table::Route,
+        tcp::TcpTable,
+    },
 };
 
 /// What connections from a listener with tags `source` to a destination get.
@@ -51,6 +55,25 @@ fn shared(scope: &Scope, source: &Tags, destinations: &[&Destination]) -> String
         _ if scope.is_for_all() => "for every service, so for all its backends".to_owned(),
         _ => "the oldest of those for its backends; none is for every service".to_owned(),
     }
+}
+
+/// What all listeners of a fleet get, and what they do not get although it is asked for.
+pub(super) fn of_proxies(chart: &Chart, fleet: &Fleet) -> Vec<PolicyTaken> {
+    let Some(gateway) = &fleet.gateway else {
+        return Vec::new();
+    };
+    let chosen = chart.for_proxies(&gateway.key.mesh, fleet);
+    let told = chosen.scopes().map(|(kind, scope)| {
+        let by = ForProxy::selected(scope, &fleet.tags);
+        let mut why = by.map_or_else(String::new, |by| {
+            format!("for proxies with {}", words::tags(by))
+        });
+        for fault in chosen.faults_of(kind) {
+            why = format!("{why}; without effect: {}", fault.reason);
+        }
+        told(kind.name(), scope, why)
+    });
+    told.collect()
 }
 
 fn of_one_service<'a>(mut services: impl Iterator<Item = &'a str>) -> bool {

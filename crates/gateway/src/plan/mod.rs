@@ -7,6 +7,7 @@
 //!   MeshGatewayRoute ─┬▶ HttpRoute ─▶ Entry ──────────┤
 //!                     └▶ TcpRoute ────────────────────┴─▶ TcpTable: who shares the connections
 //!   Timeout, Retry … ─▶ policy::Policies: what is chosen for a route and for a backend
+//!   TrafficLog … ─▶ proxy::ProxyPolicies: what is chosen for all proxies of a gateway
 //!   Secret ─▶ certificate::Identity: what the proxy shows its clients
 //!   ExternalService ─▶ external::Externals: what of it TrafficPermissions let a Dataplane reach
 //!   Dataplane ─┬▶ Inbounds ─▶ Services: instances of a Destination
@@ -32,6 +33,7 @@ pub mod outbound;
 pub mod permission;
 pub mod policy;
 pub mod port;
+pub mod proxy;
 mod regex;
 pub mod route;
 pub mod services;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     compiled::Resources,
-    envoy::{self, Upstream},
+    envoy::{self, Encoded, Upstream},
     fault::Fault,
     plan::{destination::Destination, external::External, policy::Chosen},
 };
@@ -42,6 +42,8 @@ pub(super) struct Clusters {
     by_name: BTreeMap<Arc<str>, Cluster>,
     /// Names of the clusters of each service.
     by_service: HashMap<Box<str>, Vec<Arc<str>>>,
+    /// The cluster that is not there for a route.
+    fixed: Option<Arc<str>>,
     clusters: Resources,
     /// Of clusters that do not have their endpoints with them.
     load_assignments: Resources,
@@ -101,6 +103,21 @@ impl Clusters {
     /// Whether some cluster has instances of this service.
     pub(super) fn has_service(&self, service: &str) -> bool {
         self.by_service.contains_key(service)
+    }
+
+    /// Puts this cluster beside those of routes, in the place of the one before it.
+    pub(super) fn set_static(&mut self, cluster: Option<(Arc<str>, Encoded)>) {
+        if self.fixed.is_none() && cluster.is_none() {
+            return;
+        }
+        let clusters = Arc::make_mut(&mut self.clusters);
+        if let Some(name) = self.fixed.take() {
+            clusters.remove(&name);
+        }
+        if let Some((name, encoded)) = cluster {
+            clusters.insert(name.clone(), encoded);
+            self.fixed = Some(name);
+        }
     }
 
     /// Keeps these clusters and no others; whether that made a difference.

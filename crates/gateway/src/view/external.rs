@@ -1,10 +1,10 @@
 //! External services among what is behind a mesh's gateways.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
-use portolan_model::{Resource, ResourceKey, kinds::MESH, tags::Tags};
+use portolan_model::{Resource, ResourceKey, tags::Tags};
 
-use super::{Mesh, ZoneView};
+use super::{Mesh, ZoneView, mesh_of};
 use crate::plan::{
     destination::Destination,
     external::{External, Externals, Touched},
@@ -79,15 +79,6 @@ impl ZoneView {
             let touched = mesh.sources.externals.remove(key);
             mesh.services_changed(&touched);
         }
-    }
-}
-
-/// The mesh that a resource is of; a Mesh itself is one.
-fn mesh_of(key: &ResourceKey) -> &Arc<str> {
-    if key.kind == MESH {
-        &key.name
-    } else {
-        &key.mesh
     }
 }
 

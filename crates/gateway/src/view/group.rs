@@ -26,16 +26,18 @@ use crate::{
     plan::{
         gateway::{self, Gateway},
         listeners,
+        proxy::ForProxy,
     },
+    template::{Memory, Outcome, Template},
 };
 
 /// One group and what was compiled for it.
 #[derive(Debug)]
 pub(super) struct Group {
     tags: Tags,
-    /// Addresses of its instances, by the names of their Dataplanes.
-    members: BTreeMap<Arc<str>, String>,
-    /// How many of these are IPv6 addresses.
+    /// Its instances, by the names of their Dataplanes.
+    members: BTreeMap<Arc<str>, Seat>,
+    /// How many of these have IPv6 addresses.
     ipv6_members: usize,
     stale: Stale,
     gateway: Option<Arc<Gateway>>,
@@ -47,10 +49,22 @@ pub(super) struct Group {
     certificates: Resources,
     runtime: Resources,
     faults: Arc<[Fault]>,
-    /// Listeners by the address that they bind to.
-    listeners: HashMap<String, Resources>,
-    /// What instances at an address get; emptied when anything changes.
-    compiled: HashMap<String, Arc<Compiled>>,
+    /// What proxies log and trace.
+    for_proxy: ForProxy,
+    /// Listeners by where they are.
+    listeners: HashMap<Seat, Outcome>,
+    /// What the ProxyTemplate made of resources that all instances share, by type.
+    modified: BTreeMap<&'static str, Memory>,
+    /// What instances get; emptied when anything changes.
+    compiled: HashMap<Seat, Arc<Compiled>>,
+}
+
+/// By what listeners of instances differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Seat {
+    address: String,
+    /// Where the data plane takes lines for a collector of access logs, if any go there.
+    log_pipe: Option<Box<str>>,
 }
 
 /// What changed since the group was compiled.
@@ -61,6 +75,7 @@ struct Stale {
     secrets: bool,
     services: BTreeSet<Box<str>>,
     policies: bool,
+    proxy_policies: bool,
 }
 
 impl Stale {
@@ -71,8 +86,9 @@ impl Stale {
             secrets,
             services,
             policies,
+            proxy_policies,
         } = self;
-        let any = *gateways || *secrets || *policies;
+        let any = *gateways || *secrets || *policies || *proxy_policies;
         !any && routes.is_empty() && services.is_empty()
     }
 }
@@ -86,6 +102,7 @@ impl Group {
             ipv6_members: 0,
             stale: Stale {
                 gateways: true,
+                proxy_policies: true,
                 ..Stale::default()
             },
             gateway: None,
@@ -96,7 +113,9 @@ impl Group {
             certificates: Resources::default(),
             runtime: one(envoy::RUNTIME.into(), envoy::runtime(std::iter::empty())),
             faults: Arc::default(),
+            for_proxy: ForProxy::default(),
             listeners: HashMap::new(),
+            modified: BTreeMap::new(),
             compiled: HashMap::new(),
         }
     }
@@ -104,7 +123,11 @@ impl Group {
     /// Adds an instance.
     pub(super) fn join(&mut self, name: &Arc<str>, address: &str) {
         let was_ipv6 = self.is_ipv6();
-        self.members.insert(name.clone(), address.to_owned());
+        let seat = Seat {
+            address: address.to_owned(),
+            log_pipe: None,
+        };
+        self.members.insert(name.clone(), seat);
         self.ipv6_members += usize::from(is_ipv6(address));
         self.family_was(was_ipv6);
     }
@@ -112,14 +135,19 @@ impl Group {
     /// Removes an instance, and what only it needed.
     pub(super) fn leave(&mut self, name: &str) {
         let was_ipv6 = self.is_ipv6();
-        let Some(address) = self.members.remove(name) else {
+        let Some(seat) = self.members.remove(name) else {
             return;
         };
-        self.ipv6_members -= usize::from(is_ipv6(&address));
+        self.ipv6_members -= usize::from(is_ipv6(&seat.address));
         self.family_was(was_ipv6);
-        if !self.members.values().any(|other| *other == address) {
-            self.listeners.remove(&address);
-            self.compiled.remove(&address);
+        self.clear(&seat);
+    }
+
+    /// Forgets what was made for instances at a place, unless there are others.
+    fn clear(&mut self, seat: &Seat) {
+        if !self.members.values().any(|other| other == seat) {
+            self.listeners.remove(seat);
+            self.compiled.remove(seat);
         }
     }
 
@@ -165,6 +193,11 @@ impl Group {
         self.stale.policies = true;
     }
 
+    /// Some proxy policy of the mesh, or the Mesh, changed.
+    pub(super) fn proxy_policies_changed(&mut self) {
+        self.stale.proxy_policies = true;
+    }
+
     /// Instances of these services changed.
     pub(super) fn services_changed(&mut self, services: &BTreeSet<&str>) {
         for service in services {
@@ -174,27 +207,64 @@ impl Group {
         }
     }
 
-    /// The configuration of the instances at this address.
+    /// The configuration of the instance of this Dataplane; nothing if it is none of the group's.
     pub(super) fn compile(
         &mut self,
-        address: &str,
-        mesh: &Arc<str>,
+        dataplane: &ResourceKey,
+        log_pipe: Option<&str>,
         sources: &Sources,
         zone: &str,
-    ) -> Arc<Compiled> {
-        if self.refresh(sources, zone) {
+    ) -> Option<Arc<Compiled>> {
+        if self.refresh(&dataplane.mesh, sources, zone) {
             self.compiled.clear();
         }
-        if let Some(compiled) = self.compiled.get(address) {
-            return compiled.clone();
+        let seat = self.seat(&dataplane.name, log_pipe)?;
+        if let Some(compiled) = self.compiled.get(&seat) {
+            return Some(compiled.clone());
         }
-        let compiled = Arc::new(self.assemble(address, mesh));
-        self.compiled.insert(address.to_owned(), compiled.clone());
-        compiled
+        let compiled = Arc::new(self.assemble(&seat, &dataplane.mesh, zone));
+        self.compiled.insert(seat, compiled.clone());
+        Some(compiled)
+    }
+
+    /// Where an instance is; what was made for where it was goes.
+    fn seat(&mut self, name: &str, log_pipe: Option<&str>) -> Option<Seat> {
+        let backend = self.for_proxy.log_backend.as_ref();
+        let is_asked = backend.is_some_and(|backend| backend.is_collector());
+        let log_pipe = log_pipe.filter(|_| is_asked);
+        let member = self.members.get_mut(name)?;
+        if member.log_pipe.as_deref() == log_pipe {
+            return Some(member.clone());
+        }
+        let before = member.clone();
+        member.log_pipe = log_pipe.map(Box::from);
+        let seat = member.clone();
+        self.clear(&before);
+        Some(seat)
+    }
+
+    /// Chooses proxy policies anew; whether that makes other listeners.
+    fn choose_for_proxy(&mut self, mesh: &Arc<str>, sources: &Sources) -> bool {
+        let chosen = sources.proxy_policies.choose(mesh, &self.tags);
+        let templates_differ = !chosen.templates_as(&self.for_proxy);
+        let differs = !chosen.listens_as(&self.for_proxy) || templates_differ;
+        if differs {
+            let collector = chosen.trace_backend.as_deref();
+            self.clusters.set_static(collector.map(|backend| {
+                let name = envoy::collector_name(backend);
+                (name.into(), envoy::collector_cluster(backend))
+            }));
+        }
+        self.for_proxy = chosen;
+        if templates_differ {
+            self.modified.clear();
+            self.put_tables();
+        }
+        differs
     }
 
     /// Takes over what changed; whether that made a difference.
-    fn refresh(&mut self, sources: &Sources, zone: &str) -> bool {
+    fn refresh(&mut self, mesh: &Arc<str>, sources: &Sources, zone: &str) -> bool {
         let stale = mem::take(&mut self.stale);
         if stale.is_nothing() {
             return false;
@@ -220,7 +290,11 @@ impl Group {
         }
         changed |= self.clusters.update(&stale.services, &reach);
         let shown_to_external = self.clusters.take_certificates_changed();
-        if changes.listener {
+        let mut listeners = changes.listener;
+        if stale.proxy_policies {
+            listeners |= self.choose_for_proxy(mesh, sources);
+        }
+        if listeners {
             self.listeners.clear();
             changed = true;
         }
@@ -245,7 +319,9 @@ impl Group {
                 changes |= chain.update_certificates(&gateway.key, &sources.secrets);
             }
             if changes.table {
-                changes.table = put_table(&mut self.route_configurations, chain, &self.tags);
+                let template = self.for_proxy.template();
+                changes.table =
+                    put_table(&mut self.route_configurations, chain, &self.tags, template);
             }
             all |= changes;
         }
@@ -277,10 +353,16 @@ impl Group {
         }
         let ports = self.ports.iter().map(|open| &*open.port);
         self.runtime = one(envoy::RUNTIME.into(), envoy::runtime(ports));
-        for chain in self.ports.iter().flat_map(|open| &open.chains) {
-            put_table(&mut self.route_configurations, chain, &self.tags);
-        }
+        self.put_tables();
         true
+    }
+
+    /// Puts all route tables in their places.
+    fn put_tables(&mut self) {
+        let template = self.for_proxy.template();
+        for chain in self.ports.iter().flat_map(|open| &open.chains) {
+            put_table(&mut self.route_configurations, chain, &self.tags, template);
+        }
     }
 
     fn chains(&self) -> impl Iterator<Item = &OpenChain> {
@@ -308,7 +390,8 @@ impl Group {
             .iter()
             .chain(self.chains().flat_map(OpenChain::faults))
             .chain(self.clusters.faults())
-            .chain(sources.policies.faults());
+            .chain(sources.policies.faults())
+            .chain(self.for_proxy.faults());
         let faults: BTreeSet<&Fault> = faults.collect();
         if self.faults.iter().eq(faults.iter().copied()) {
             return false;
@@ -317,65 +400,129 @@ impl Group {
         true
     }
 
-    fn assemble(&mut self, address: &str, mesh: &Arc<str>) -> Compiled {
+    fn assemble(&mut self, seat: &Seat, mesh: &Arc<str>, zone: &str) -> Compiled {
         let mut faults = self.faults.clone();
+        let without_log = self.without_log(seat, mesh);
+        if without_log.is_some() {
+            faults = faults.iter().cloned().chain(without_log).collect();
+        }
         // Nobody asks for what only listeners use if there are none.
-        let (listeners, tables, certificates) = if address.parse::<IpAddr>().is_ok() {
+        let mut modified = BTreeSet::new();
+        let (listeners, tables, certificates) = if seat.address.parse::<IpAddr>().is_ok() {
             (
-                self.listeners_at(address),
+                self.listeners_at(seat, mesh, zone, &mut modified),
                 self.route_configurations.clone(),
                 self.certificates.clone(),
             )
         } else {
             let with = faults.iter().cloned();
-            faults = with.chain(self.unusable_address(address, mesh)).collect();
+            faults = with.chain(self.unusable_address(seat, mesh)).collect();
             Default::default()
         };
+        let mut resources = BTreeMap::from([
+            (envoy::CLUSTER, self.clusters.clusters().clone()),
+            (
+                envoy::CLUSTER_LOAD_ASSIGNMENT,
+                self.clusters.load_assignments().clone(),
+            ),
+            (envoy::ROUTE_CONFIGURATION, tables),
+            (envoy::RUNTIME_LAYER, self.runtime.clone()),
+            (envoy::SECRET, certificates),
+        ]);
+        if let Some(template) = self.for_proxy.template() {
+            for (type_url, resources) in &mut resources {
+                let memory = self.modified.entry(type_url).or_default();
+                let outcome = template.apply(type_url, resources, memory);
+                *resources = outcome.resources;
+                modified.extend(outcome.faults);
+            }
+            modified.extend(template.faults().iter().cloned());
+        }
+        resources.insert(envoy::LISTENER, listeners);
+        if !modified.is_empty() {
+            faults = faults.iter().cloned().chain(modified).collect();
+        }
         Compiled {
             gateway: self
                 .gateway
                 .as_ref()
                 .map(|gateway| gateway.key.name.clone()),
             is_delegated: false,
-            resources: BTreeMap::from([
-                (envoy::CLUSTER, self.clusters.clusters().clone()),
-                (
-                    envoy::CLUSTER_LOAD_ASSIGNMENT,
-                    self.clusters.load_assignments().clone(),
-                ),
-                (envoy::LISTENER, listeners),
-                (envoy::ROUTE_CONFIGURATION, tables),
-                (envoy::RUNTIME_LAYER, self.runtime.clone()),
-                (envoy::SECRET, certificates),
-            ]),
+            resources,
             faults,
         }
     }
 
-    fn listeners_at(&mut self, address: &str) -> Resources {
-        if let Some(listeners) = self.listeners.get(address) {
-            return listeners.clone();
+    /// The listeners, and in `faults` what a ProxyTemplate could not do with them.
+    fn listeners_at(
+        &mut self,
+        seat: &Seat,
+        mesh: &str,
+        zone: &str,
+        faults: &mut BTreeSet<Fault>,
+    ) -> Resources {
+        if let Some(outcome) = self.listeners.get(seat) {
+            faults.extend(outcome.faults.iter().cloned());
+            return outcome.resources.clone();
         }
         // Envoy takes no empty name for statistics.
         let service = self.tags.get(SERVICE).filter(|service| !service.is_empty());
         let service = service.map_or("gateway", String::as_str);
+        let backend = self.for_proxy.log_backend.as_deref();
+        let site = envoy::Site {
+            address: &seat.address,
+            service,
+            logged: backend.map(|backend| envoy::Logged {
+                backend,
+                pipe: seat.log_pipe.as_deref(),
+                mesh,
+                zone,
+                service,
+                address: &seat.address,
+            }),
+            traced: self.for_proxy.trace_backend.as_deref(),
+        };
         let listeners = self.ports.iter().filter_map(|open| {
             let chains = open.chains.iter().map(OpenChain::in_use);
-            let listener = envoy::listener(&open.port, address, service, chains)?;
+            let listener = envoy::listener(&open.port, &site, chains)?;
             Some((open.port.name.clone(), listener))
         });
-        let listeners: Resources = Arc::new(listeners.collect());
-        self.listeners.insert(address.to_owned(), listeners.clone());
+        let compiled: Resources = Arc::new(listeners.collect());
+        let outcome = match self.for_proxy.template() {
+            Some(template) => template.apply(envoy::LISTENER, &compiled, &mut Memory::default()),
+            None => Outcome::of(compiled),
+        };
+        let listeners = outcome.resources.clone();
+        faults.extend(outcome.faults.iter().cloned());
+        self.listeners.insert(seat.clone(), outcome);
         listeners
     }
 
-    fn unusable_address(&self, address: &str, mesh: &Arc<str>) -> Option<Fault> {
-        let (name, _) = self.members.iter().find(|(_, other)| *other == address)?;
+    fn unusable_address(&self, seat: &Seat, mesh: &Arc<str>) -> Option<Fault> {
         Some(Fault {
-            resource: ResourceKey::in_mesh(DATAPLANE, mesh.clone(), name.clone()),
+            resource: self.somebody_at(seat, mesh)?,
             field: "networking.address".to_owned(),
-            reason: Reason::Address(address.to_owned()),
+            reason: Reason::Address(seat.address.clone()),
         })
+    }
+
+    /// Why lines for a collector are not written, if they are not.
+    fn without_log(&self, seat: &Seat, mesh: &Arc<str>) -> Option<Fault> {
+        let (resource, backend) = self.for_proxy.collector(mesh)?;
+        let somebody = self
+            .somebody_at(seat, mesh)
+            .filter(|_| seat.log_pipe.is_none())?;
+        Some(Fault {
+            resource,
+            field: "conf.backend".to_owned(),
+            reason: Reason::NoLogPipe(backend.name.to_string(), somebody.name),
+        })
+    }
+
+    /// The first of the Dataplanes at a place.
+    fn somebody_at(&self, seat: &Seat, mesh: &Arc<str>) -> Option<ResourceKey> {
+        let (name, _) = self.members.iter().find(|(_, other)| *other == seat)?;
+        Some(ResourceKey::in_mesh(DATAPLANE, mesh.clone(), name.clone()))
     }
 }
 
@@ -391,13 +538,19 @@ fn one(name: Arc<str>, encoded: Encoded) -> Resources {
 
 /// Puts the route table of a chain in its place, or takes it out if nobody asks for it; whether that made
 /// a difference.
-fn put_table(tables: &mut Resources, chain: &OpenChain, gateway_tags: &Tags) -> bool {
+fn put_table(
+    tables: &mut Resources,
+    chain: &OpenChain,
+    gateway_tags: &Tags,
+    template: Option<&Arc<Template>>,
+) -> bool {
     let Some(table) = chain.table() else {
         return false;
     };
     let name = &table.chain().name;
     if chain.is_open() {
-        let encoded = envoy::route_configuration(table, gateway_tags);
+        let as_lists = template.is_some_and(|template| template.needs_lists(name));
+        let encoded = envoy::route_configuration(table, gateway_tags, as_lists);
         return replace(tables, name.clone(), encoded);
     }
     take_out(tables, name)

@@ -14,7 +14,7 @@ use std::{
 
 use portolan_model::{
     Resource, ResourceKey,
-    kinds::{DATAPLANE, MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET},
+    kinds::{DATAPLANE, MESH, MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET},
     tags::Tags,
 };
 
@@ -26,6 +26,7 @@ use crate::{
         gateway::Gateway,
         outbound::DelegatedInstance,
         policy::Policies,
+        proxy::ProxyPolicies,
         route::{HttpRoute, Shared},
         services::Services,
         table::Routes,
@@ -69,6 +70,7 @@ struct Sources {
     services: Services,
     externals: Externals,
     policies: Policies,
+    proxy_policies: ProxyPolicies,
 }
 
 impl ZoneView {
@@ -84,12 +86,13 @@ impl ZoneView {
     /// passed over.
     pub fn put(&mut self, resource: &Arc<Resource>) {
         self.put_external(resource);
-        let ResourceKey { kind, mesh, name } = &resource.key;
+        let ResourceKey { kind, name, .. } = &resource.key;
         let own = [MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET, DATAPLANE].contains(kind);
-        if !own && !Policies::has(*kind) {
+        if !own && !Policies::has(*kind) && !ProxyPolicies::has(*kind) {
             return;
         }
-        let mesh = self.meshes.entry(mesh.clone()).or_default();
+        let mesh = mesh_of(&resource.key).clone();
+        let mesh = self.meshes.entry(mesh).or_default();
         if *kind == MESH_GATEWAY {
             mesh.set_gateway(name, Some(Gateway::read(resource)));
         } else if *kind == MESH_GATEWAY_ROUTE {
@@ -99,6 +102,9 @@ impl ZoneView {
         } else if Policies::has(*kind) {
             mesh.sources.policies.put(resource);
             mesh.policies_changed();
+        } else if ProxyPolicies::has(*kind) {
+            mesh.sources.proxy_policies.put(resource);
+            mesh.proxy_policies_changed();
         } else {
             mesh.set_dataplane(name, Some(Dataplane::read(resource, &self.zone)));
         }
@@ -107,7 +113,7 @@ impl ZoneView {
     /// Forgets a resource that was deleted.
     pub fn remove(&mut self, key: &ResourceKey) {
         self.remove_external(key);
-        let Some(mesh) = self.meshes.get_mut(&key.mesh) else {
+        let Some(mesh) = self.meshes.get_mut(mesh_of(key)) else {
             return;
         };
         if key.kind == MESH_GATEWAY {
@@ -121,6 +127,9 @@ impl ZoneView {
         } else if Policies::has(key.kind) {
             mesh.sources.policies.remove(key);
             mesh.policies_changed();
+        } else if ProxyPolicies::has(key.kind) {
+            mesh.sources.proxy_policies.remove(key);
+            mesh.proxy_policies_changed();
         }
     }
 
@@ -131,12 +140,23 @@ impl ZoneView {
     /// tags and address get the same one; what differs by address alone is shared by all with equal tags.
     /// DELEGATED instances with equal tags and outbounds get the same one.
     pub fn compile(&mut self, dataplane: &ResourceKey) -> Option<Arc<Compiled>> {
+        self.compile_with(dataplane, None)
+    }
+
+    /// As [`compile`](Self::compile), for an instance whose data plane passes on what Envoy writes into
+    /// this pipe: lines as `HOST:PORT;TEXT`, each to the access log collector that it names. Instances have
+    /// their own listeners while a TrafficLog sends lines there.
+    pub fn compile_with(
+        &mut self,
+        dataplane: &ResourceKey,
+        log_pipe: Option<&str>,
+    ) -> Option<Arc<Compiled>> {
         let mesh = self.meshes.get_mut(&dataplane.mesh)?;
         let sources = &mesh.sources;
         match mesh.dataplanes.get(&dataplane.name)?.gateway.as_ref()? {
             GatewayInstance::Builtin(instance) => {
                 let group = mesh.groups.get_mut(&instance.tags)?;
-                Some(group.compile(&instance.address, &dataplane.mesh, sources, &self.zone))
+                group.compile(dataplane, log_pipe, sources, &self.zone)
             }
             GatewayInstance::Delegated(instance) => {
                 let group = mesh.delegated.get_mut(instance)?;
@@ -146,7 +166,20 @@ impl ZoneView {
     }
 }
 
+/// The mesh that a resource belongs to; a Mesh to itself.
+pub(crate) fn mesh_of(key: &ResourceKey) -> &Arc<str> {
+    match key.kind == MESH {
+        true => &key.name,
+        false => &key.mesh,
+    }
+}
+
 impl Mesh {
+    fn proxy_policies_changed(&mut self) {
+        let groups = self.groups.values_mut();
+        groups.for_each(Group::proxy_policies_changed);
+    }
+
     fn policies_changed(&mut self) {
         self.groups.values_mut().for_each(Group::policies_changed);
         self.delegated

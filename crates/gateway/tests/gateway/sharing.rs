@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     certificates::Certificate,
-    support::{EDGE, dataplane, resources, view},
+    support::{EDGE, dataplane, resources, view, with_edge},
 };
 use portolan_gateway::{
     CLUSTER, CLUSTER_LOAD_ASSIGNMENT, Compiled, LISTENER, ROUTE_CONFIGURATION, RUNTIME_LAYER,
@@ -247,4 +247,75 @@ fn an_instance_that_is_gone_has_no_configuration() {
     compile(&mut view);
     view.remove(&dataplane("gateway"));
     assert!(view.compile(&dataplane("gateway")).is_none());
+}
+
+#[test]
+fn a_proxy_policy_costs_what_it_is_for() {
+    let yaml = with_edge(
+        "
+type: Mesh
+name: default
+logging: {backends: [{name: file, type: file, conf: {path: /dev/null}}]}
+---
+type: MeshGatewayRoute
+name: api
+selectors: [{match: {kuma.io/service: edge}}]
+conf: {http: {rules: [{
+  matches: [{path: {match: PREFIX, value: /}}],
+  backends: [{destination: {kuma.io/service: api}}]
+}]}}
+",
+    );
+    let mut view = view(&yaml);
+    let before = view.compile(&dataplane("gateway")).unwrap();
+    let put = |view: &mut ZoneView, yaml: &str| {
+        resources(yaml)
+            .iter()
+            .for_each(|resource| view.put(resource));
+        view.compile(&dataplane("gateway")).unwrap()
+    };
+    let same = |one: &Compiled, other: &Compiled, of: &str| {
+        Arc::ptr_eq(&one.resources[of], &other.resources[of])
+    };
+
+    // Of no concern to listeners.
+    let other = put(
+        &mut view,
+        "{type: Mesh, name: default, logging: {defaultBackend: '', backends: [{name: file, type: file, conf: {path: /dev/null}}]}, metrics: {}}",
+    );
+    assert!(Arc::ptr_eq(&before, &other));
+
+    let log = "
+type: TrafficLog
+name: all
+sources: [{match: {kuma.io/service: '*'}}]
+destinations: [{match: {kuma.io/service: '*'}}]
+conf: {backend: file}
+";
+    let logged = put(&mut view, log);
+    assert_ne!(before.resources[LISTENER], logged.resources[LISTENER]);
+    assert!(same(&before, &logged, ROUTE_CONFIGURATION) && same(&before, &logged, CLUSTER));
+
+    let template = "
+type: ProxyTemplate
+name: all
+conf: {modifications: [{cluster: {operation: patch, match: {origin: gateway}, value: 'connectTimeout: 1s'}}]}
+";
+    let patched = put(&mut view, template);
+    assert!(same(&logged, &patched, ROUTE_CONFIGURATION));
+    assert_eq!(logged.resources[LISTENER], patched.resources[LISTENER]);
+    assert_ne!(logged.resources[CLUSTER], patched.resources[CLUSTER]);
+
+    // Who reads lines for collectors has listeners of their own, all others share theirs.
+    let one = view
+        .compile_with(&dataplane("gateway"), Some("/a"))
+        .unwrap();
+    assert!(Arc::ptr_eq(&one, &patched));
+
+    for key in ["ProxyTemplate", "TrafficLog"] {
+        let kind = portolan_model::Kind::by_name(key).unwrap();
+        view.remove(&ResourceKey::in_mesh(kind, "default", "all"));
+    }
+    let after = view.compile(&dataplane("gateway")).unwrap();
+    assert_eq!(before.resources, after.resources);
 }

@@ -146,6 +146,7 @@ fn show(text: &mut String, answer: &Answer) {
             let shown = format!("{} {}", tls.mode, tls.certificates.join(" "));
             line(text, 1, "tls", &shown);
         }
+        policies(text, 1, &listener.policies);
     }
     if let Some(host) = &answer.host {
         line(

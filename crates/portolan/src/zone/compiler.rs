@@ -136,8 +136,10 @@ impl Compiler {
             .retain(|dataplane, _| open.contains_key(dataplane));
         // Instances with the same configuration share its snapshot.
         let mut snapshots: HashMap<usize, Arc<Snapshot>> = HashMap::new();
-        for (dataplane, session) in open {
-            let compiled = self.view.compile(&dataplane);
+        for (dataplane, stream) in open {
+            let session = stream.id;
+            let log_pipe = stream.log_pipe.as_deref();
+            let compiled = self.view.compile_with(&dataplane, log_pipe);
             let last = self.published.get(&dataplane);
             let same =
                 last.filter(|last| last.session == session && same_arc(&last.compiled, &compiled));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use portolan_dataplane::bootstrap::{FEATURE_ACCESS_LOG_SOCKET, access_log_pipe};
 use portolan_identity::tokens::{Proxy, Verifier};
 use portolan_model::{ResourceKey, kinds};
 use portolan_proto::{discovery::Node, mesh::Version, well_known::value::Kind as Json};
@@ -34,7 +35,8 @@ impl Proxies for ZoneProxies {
             .inspect_err(|status| {
                 warn!(dataplane = %key, reason = status.message(), "proxy refused");
             })?;
-        let (id, snapshots) = self.sessions.open(&key, version(&request.node));
+        let log_pipe = log_pipe(&request.node, &key);
+        let (id, snapshots) = self.sessions.open(&key, version(&request.node), log_pipe);
         info!(dataplane = %key, "proxy connected");
         let stream = Stream {
             key,
@@ -116,6 +118,25 @@ fn version(node: &Node) -> Version {
         .unwrap_or_default()
 }
 
+/// Where the data plane takes lines for collectors of access logs, if it says that it does.
+fn log_pipe(node: &Node, key: &ResourceKey) -> Option<Arc<str>> {
+    let Json::ListValue(features) = node
+        .metadata
+        .as_ref()?
+        .fields
+        .get("features")?
+        .kind
+        .as_ref()?
+    else {
+        return None;
+    };
+    let has = features.values.iter().any(|feature| {
+        matches!(&feature.kind, Some(Json::StringValue(name)) if name == FEATURE_ACCESS_LOG_SOCKET)
+    });
+    let workdir = metadata_text(node, "workdir").filter(|_| has)?;
+    Some(access_log_pipe(workdir, &key.mesh, &key.name).into())
+}
+
 fn metadata_text<'a>(node: &'a Node, field: &str) -> Option<&'a str> {
     match node.metadata.as_ref()?.fields.get(field)?.kind.as_ref()? {
         Json::StringValue(text) if !text.is_empty() => Some(text),
@@ -195,6 +216,19 @@ mod tests {
             }),
             ..Node::default()
         }
+    }
+
+    #[test]
+    fn lines_for_collectors_go_where_the_data_plane_reads_them() {
+        let key = ResourceKey::in_mesh(kinds::DATAPLANE, "default", "gw-1");
+        let told = |features: &[&str]| {
+            let metadata = serde_json::json!({ "features": features, "workdir": "/tmp/w" });
+            log_pipe(&node(metadata), &key)
+        };
+        let pipe = told(&["feature-delta-grpc", "feature-tcp-accesslog-via-named-pipe"]);
+        assert_eq!(pipe.as_deref(), Some("/tmp/w/kuma-al-gw-1-default.sock"));
+        assert_eq!(told(&["feature-delta-grpc"]), None);
+        assert_eq!(log_pipe(&node(serde_json::json!({})), &key), None);
     }
 
     #[test]

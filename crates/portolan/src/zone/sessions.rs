@@ -60,8 +60,18 @@ impl SessionState {
     }
 }
 
+/// An open stream, to whoever makes its configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenStream {
+    /// Tells this stream from an earlier one of the same proxy.
+    pub(crate) id: u64,
+    /// Where the proxy's data plane takes lines for collectors of access logs, if it does.
+    pub(crate) log_pipe: Option<Arc<str>>,
+}
+
 struct Session {
     state: SessionState,
+    log_pipe: Option<Arc<str>>,
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
 }
 
@@ -85,11 +95,13 @@ impl Sessions {
         })
     }
 
-    /// Adds a stream; one that the proxy had before is forgotten. Returns its id and what to send.
+    /// Adds a stream; one that the proxy had before is forgotten. Returns its id and what to send. `log_pipe`
+    /// as in [`OpenStream`].
     pub(crate) fn open(
         &self,
         dataplane: &ResourceKey,
         version: Version,
+        log_pipe: Option<Arc<str>>,
     ) -> (u64, watch::Receiver<Option<Arc<Snapshot>>>) {
         let (snapshots, receiver) = watch::channel(None);
         // Under the lock, so that two streams that open at once do not share an id.
@@ -106,7 +118,12 @@ impl Sessions {
             counts: HashMap::new(),
             dirty: true,
         };
-        let replaced = table.insert(dataplane.clone(), Session { state, snapshots });
+        let session = Session {
+            state,
+            log_pipe,
+            snapshots,
+        };
+        let replaced = table.insert(dataplane.clone(), session);
         self.keep_counts(replaced.as_ref());
         self.members.send_replace(id);
         drop(table);
@@ -166,12 +183,18 @@ impl Sessions {
         }
     }
 
-    /// The proxies that have a stream, with its id.
-    pub(crate) fn open_streams(&self) -> HashMap<ResourceKey, u64> {
+    /// The proxies that have a stream.
+    pub(crate) fn open_streams(&self) -> HashMap<ResourceKey, OpenStream> {
         let table = self.table.lock();
         let streams = table.iter();
         streams
-            .map(|(dataplane, session)| (dataplane.clone(), session.state.id))
+            .map(|(dataplane, session)| {
+                let stream = OpenStream {
+                    id: session.state.id,
+                    log_pipe: session.log_pipe.clone(),
+                };
+                (dataplane.clone(), stream)
+            })
             .collect()
     }
 
@@ -282,7 +305,7 @@ mod tests {
         let key = ResourceKey::in_mesh(kinds::DATAPLANE, "default", "edge");
         let mut ids = Vec::new();
         for _ in 0..3 {
-            let (id, _) = sessions.open(&key, Version::default());
+            let (id, _) = sessions.open(&key, Version::default(), None);
             sessions.update(&key, id, |state| state.counts_of("type").sent += 1);
             ids.push(id);
         }
@@ -302,7 +325,7 @@ mod tests {
                 let ids = (0..200).map(|number| {
                     let name = format!("edge-{thread}-{number}");
                     let key = ResourceKey::in_mesh(kinds::DATAPLANE, "default", name);
-                    sessions.open(&key, Version::default()).0
+                    sessions.open(&key, Version::default(), None).0
                 });
                 ids.collect::<Vec<_>>()
             }

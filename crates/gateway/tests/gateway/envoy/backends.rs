@@ -56,6 +56,25 @@ pub(super) fn answering(
     })
 }
 
+/// Takes one request for each connection and tells the whole of it.
+pub(super) fn records_bodies() -> (u16, Receiver<String>) {
+    let (sender, receiver) = mpsc::channel();
+    let port = serve(move |mut stream| {
+        let mut all = Vec::new();
+        let mut buffer = [0; 4096];
+        // The end of JSON, or of a chunk with it.
+        while !all.ends_with(b"]") && !all.ends_with(b"0\r\n\r\n") {
+            let Ok(length @ 1..) = stream.read(&mut buffer) else {
+                return;
+            };
+            all.extend_from_slice(&buffer[..length]);
+        }
+        let _ = stream.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
+        let _ = sender.send(String::from_utf8_lossy(&all).into_owned());
+    });
+    (port, receiver)
+}
+
 /// Gives back every byte.
 pub(super) fn echo_bytes() -> u16 {
     serve(echo)

@@ -174,14 +174,13 @@ fn with_client_certificates(cluster: &mut Cluster, from: impl Fn(&str) -> Option
     }
 }
 
-/// External services have their endpoints with them.
+/// External services and collectors have their endpoints with them.
 fn with_static_endpoints(mut cluster: Cluster, compiled: &Compiled) -> Cluster {
     with_client_certificates(&mut cluster, |_| None);
-    let assignments = &compiled.resources[CLUSTER_LOAD_ASSIGNMENT];
-    let Some(endpoints) = assignments.get(&*cluster.name) else {
-        assert!(cluster.load_assignment.is_some(), "no endpoints");
+    if cluster.eds_cluster_config.is_none() {
         return cluster;
-    };
+    }
+    let endpoints = &compiled.resources[CLUSTER_LOAD_ASSIGNMENT][&*cluster.name];
     let endpoints = ClusterLoadAssignment::decode(endpoints.body.clone()).unwrap();
     cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(DiscoveryType::Static.into()));
     cluster.eds_cluster_config = None;

@@ -11,6 +11,7 @@ mod external_tls;
 mod http;
 mod https;
 mod matches;
+mod observed;
 mod policies;
 mod process;
 mod routes;

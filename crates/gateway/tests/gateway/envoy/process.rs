@@ -67,8 +67,17 @@ pub(super) struct Envoy {
 impl Envoy {
     /// Starts one with the configuration of `gateway`, unless there is none in `ENVOY_BIN`.
     pub(super) fn start(view: &mut ZoneView, port: u16) -> Option<Self> {
+        Self::start_with(view, port, None)
+    }
+
+    /// The same, with this pipe for lines that go to collectors.
+    pub(super) fn start_with(
+        view: &mut ZoneView,
+        port: u16,
+        log_pipe: Option<&str>,
+    ) -> Option<Self> {
         let binary = env::var_os("ENVOY_BIN")?;
-        let compiled = view.compile(&dataplane("gateway")).unwrap();
+        let compiled = view.compile_with(&dataplane("gateway"), log_pipe).unwrap();
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("bootstrap.pb");
         let bootstrap = bootstrap::with_certificates_in(&compiled, folder.path());
@@ -79,6 +88,7 @@ impl Envoy {
             .arg(&file)
             // Without a name Envoy follows no files.
             .args(["--service-node", "gateway", "--service-cluster", "edge"])
+            .args(["--file-flush-interval-msec", "50"])
             .args(["--use-dynamic-base-id", "--concurrency", "1", "-l", "warn"])
             .stdout(Stdio::null())
             .spawn()
