@@ -55,7 +55,7 @@ pub const SUPPORT: &[Support] = &[
     of(kinds::TIMEOUT, Level::Full, "routes, clusters, TCP proxies"),
     of(
         kinds::TRAFFIC_LOG,
-        Level::Full,
+        Level::Partial,
         "listeners; backends of type file and tcp",
     ),
     of(kinds::TRAFFIC_PERMISSION, Level::Full, "external services"),

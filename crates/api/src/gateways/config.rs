@@ -11,7 +11,7 @@ use portolan_gateway::{
     explain::words,
     plan::{table::Route, tcp::Share},
 };
-use portolan_model::{ResourceKey, Scope, kinds};
+use portolan_model::{ResourceKey, kinds};
 use portolan_store::Snapshot;
 use serde_json::{Map, Value, json};
 

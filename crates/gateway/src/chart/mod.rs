@@ -14,7 +14,7 @@ use std::{
 
 use portolan_model::{
     Resource, ResourceKey,
-    kinds::{DATAPLANE, MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET},
+    kinds::{DATAPLANE, MESH, MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET},
     labels,
     tags::{ANY, Tags},
 };
@@ -130,6 +130,9 @@ impl Chart {
     pub fn put(&mut self, resource: &Resource, here: &str) {
         self.put_external(resource);
         let name = &resource.key.name;
+        if resource.key.kind == MESH {
+            self.policies.set_mesh(Some(resource));
+        }
         if resource.key.kind == MESH_GATEWAY {
             let gateway = Arc::new(Gateway::read(resource));
             self.gateways.insert(name.clone(), gateway);
@@ -161,6 +164,9 @@ impl Chart {
     /// Forgets a resource that was deleted.
     pub fn remove(&mut self, key: &ResourceKey) {
         self.remove_external(key);
+        if key.kind == MESH {
+            self.policies.set_mesh(None);
+        }
         if key.kind == MESH_GATEWAY {
             self.gateways.remove(&key.name);
             self.forget_fleets();

@@ -106,7 +106,7 @@ fn routes(
             domains: vec!["*".to_owned()],
             // What was written this moment can be read.
             routes: Route::decode(&*everything).into_iter().collect(),
-            retry_policy: Some(policy::retry::default()),
+            retry_policy: policy::retry::default(chosen.defaults),
             ..VirtualHost::default()
         }],
         request_headers_to_add: vec![table::gateway_tags(gateway_tags)],

@@ -83,10 +83,7 @@ pub(crate) fn route_configuration(table: &RouteTable, tags: &Tags, as_lists: boo
     };
     let mut message = Message::default().fields(frame.encode_to_vec());
     for (host, routes) in table.hosts() {
-        message.push_message(
-            VIRTUAL_HOSTS,
-            virtual_host(host, &table.chain().tls, routes, as_lists),
-        );
+        message.push_message(VIRTUAL_HOSTS, virtual_host(host, table, routes, as_lists));
     }
     Encoded::new(message.encode())
 }
@@ -115,16 +112,16 @@ fn tags_header(tags: &Tags) -> String {
 
 fn virtual_host<'a>(
     host: &Host,
-    tls: &Tls,
+    table: &RouteTable,
     routes: &'a [Arc<Route>],
     as_lists: bool,
 ) -> Message<'a> {
-    let encrypted = !matches!(tls, Tls::None);
+    let encrypted = !matches!(table.chain().tls, Tls::None);
     let frame = VirtualHost {
         name: host.name.to_string(),
         domains: vec![host.name.to_string()],
         // Here instead of on each route, which keeps a large table a third smaller.
-        retry_policy: Some(policy::retry::default()),
+        retry_policy: policy::retry::default(table.defaults()),
         require_tls: match encrypted {
             true => TlsRequirementType::All.into(),
             false => TlsRequirementType::None.into(),

@@ -13,7 +13,7 @@ use super::{
     entry::{Entry, Specificity},
     hosts::{self, Host, Hosts},
     needs::Needs,
-    policy::{Chosen, Policies},
+    policy::{Chosen, Defaults, Policies},
     port::{Chain, Listener},
     route::HttpRoute,
 };
@@ -58,6 +58,7 @@ pub struct RouteTable {
     /// For each host, its routes in order.
     routes: Vec<Vec<Arc<Route>>>,
     needs: Needs,
+    defaults: Defaults,
     /// Names of the bound routes with something that had to be left out.
     faulty: BTreeSet<Arc<str>>,
 }
@@ -97,6 +98,7 @@ impl RouteTable {
             hosts,
             bindings: HashMap::with_capacity(routes.len()),
             needs,
+            defaults: policies.defaults(),
             faulty,
         };
         let all = routes.iter().map(|(name, route)| (name, Some(route)));
@@ -107,6 +109,11 @@ impl RouteTable {
     /// The chain.
     pub fn chain(&self) -> &Arc<Chain> {
         &self.chain
+    }
+
+    /// What counts for routes of which no policy says otherwise.
+    pub fn defaults(&self) -> Defaults {
+        self.defaults
     }
 
     /// The virtual hosts, the most specific first, each with its routes in order.
@@ -145,6 +152,7 @@ impl RouteTable {
 
     /// Chooses policies anew.
     pub fn choose(&mut self, policies: &Policies) -> Changes {
+        self.defaults = policies.defaults();
         if !self.needs.choose(&self.chain.listeners, policies) {
             return Changes::default();
         }

@@ -93,6 +93,9 @@ impl ZoneView {
         }
         let mesh = mesh_of(&resource.key).clone();
         let mesh = self.meshes.entry(mesh).or_default();
+        if *kind == MESH && mesh.sources.policies.set_mesh(Some(resource)) {
+            mesh.policies_changed();
+        }
         if *kind == MESH_GATEWAY {
             mesh.set_gateway(name, Some(Gateway::read(resource)));
         } else if *kind == MESH_GATEWAY_ROUTE {
@@ -116,6 +119,9 @@ impl ZoneView {
         let Some(mesh) = self.meshes.get_mut(mesh_of(key)) else {
             return;
         };
+        if key.kind == MESH && mesh.sources.policies.set_mesh(None) {
+            mesh.policies_changed();
+        }
         if key.kind == MESH_GATEWAY {
             mesh.set_gateway(&key.name, None);
         } else if key.kind == MESH_GATEWAY_ROUTE {

@@ -19,11 +19,15 @@ pub(in crate::envoy) fn limits(chosen: &Chosen) -> CircuitBreakers {
         retries,
         requests,
     } = breaker.map(|policy| policy.conf.limits).unwrap_or_default();
+    let or = |given: Option<u32>, default| {
+        let default = chosen.defaults.limits.then_some(default);
+        given.or(default).and_then(number)
+    };
     let thresholds = Thresholds {
-        max_connections: number(connections.unwrap_or(defaults::BACKEND_LIMIT)),
-        max_pending_requests: number(pending.unwrap_or(defaults::BACKEND_LIMIT)),
-        max_requests: number(requests.unwrap_or(defaults::BACKEND_LIMIT)),
-        max_retries: number(retries.unwrap_or(defaults::BACKEND_RETRIES)),
+        max_connections: or(connections, defaults::BACKEND_LIMIT),
+        max_pending_requests: or(pending, defaults::BACKEND_LIMIT),
+        max_requests: or(requests, defaults::BACKEND_LIMIT),
+        max_retries: or(retries, defaults::BACKEND_RETRIES),
         track_remaining: true,
         ..Thresholds::default()
     };

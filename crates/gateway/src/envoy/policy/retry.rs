@@ -13,7 +13,7 @@ use portolan_proto::mesh::{HttpMethod, HttpRetryOn, retry::conf::grpc};
 
 use crate::{
     envoy::{defaults, duration, number, writer::Writer},
-    plan::policy::{Chosen, GrpcRetry, HttpRetry, Retry, Tries},
+    plan::policy::{Chosen, Defaults, GrpcRetry, HttpRetry, Retry, Tries},
 };
 
 /// `RouteAction.retry_policy`
@@ -39,8 +39,12 @@ pub(in crate::envoy) fn connects(chosen: &Chosen) -> u32 {
     connects.unwrap_or(defaults::TCP_CONNECTS)
 }
 
-/// What is tried again where no policy says so.
-pub(in crate::envoy) fn default() -> RetryPolicy {
+/// What is tried again where no policy says so; nothing if the mesh has this default switched off.
+pub(in crate::envoy) fn default(defaults: Defaults) -> Option<RetryPolicy> {
+    defaults.retries.then(built_in)
+}
+
+fn built_in() -> RetryPolicy {
     RetryPolicy {
         retry_on: defaults::RETRY_ON.to_owned(),
         num_retries: number(defaults::RETRIES),
@@ -58,9 +62,10 @@ pub(in crate::envoy) fn default() -> RetryPolicy {
 fn patient(chosen: &Chosen) -> Option<RetryPolicy> {
     let request = chosen.timeout.as_ref()?.conf.request?;
     let unlimited = request == Duration::ZERO;
-    (unlimited || request >= defaults::RETRY_TRY).then(|| RetryPolicy {
+    let long = unlimited || request >= defaults::RETRY_TRY;
+    (long && chosen.defaults.retries).then(|| RetryPolicy {
         per_try_timeout: None,
-        ..default()
+        ..built_in()
     })
 }
 

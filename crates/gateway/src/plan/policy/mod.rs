@@ -11,6 +11,7 @@
 //! is the same for all kinds and stands in [`matching`].
 
 mod circuit_breaker;
+mod defaults;
 mod fault_injection;
 mod health_check;
 mod http_filters;
@@ -34,6 +35,7 @@ use portolan_proto::mesh::Selector;
 pub use circuit_breaker::{
     CircuitBreaker, Consecutive, Deviation, Failures, Limits, Outliers, Volume,
 };
+pub use defaults::Defaults;
 pub use fault_injection::{FaultInjection, Portion};
 pub use health_check::{CheckHeader, HealthCheck, HttpCheck, TcpCheck};
 pub use http_filters::HttpFilters;
@@ -54,6 +56,7 @@ macro_rules! connection_policies {
         #[derive(Clone, Debug, Default)]
         pub struct Policies {
             $($field: OfKind<$conf>,)*
+            defaults: Defaults,
             faults: BTreeMap<ResourceKey, Vec<Fault>>,
         }
 
@@ -72,7 +75,10 @@ macro_rules! connection_policies {
 
             /// What is chosen for connections with this source to this destination.
             pub fn choose(&self, source: &Tags, destination: &Destination) -> Chosen {
-                Chosen { $($field: self.$field.choose(source, destination),)* }
+                Chosen {
+                    $($field: self.$field.choose(source, destination),)*
+                    defaults: self.defaults,
+                }
             }
         }
 
@@ -80,6 +86,8 @@ macro_rules! connection_policies {
         #[derive(Clone, Debug, Default)]
         pub struct Chosen {
             $($(#[$doc])* pub $field: Option<Arc<Policy<$conf>>>,)*
+            /// What counts where none of them says otherwise.
+            pub defaults: Defaults,
         }
 
         impl Chosen {
@@ -89,11 +97,12 @@ macro_rules! connection_policies {
                     $($field: matching::of_split(backends.iter().map(|(destination, chosen)| {
                         (*destination, chosen.$field.as_ref())
                     })).cloned(),)*
+                    defaults: backends.first().map(|(_, chosen)| chosen.defaults).unwrap_or_default(),
                 }
             }
 
             fn is_same(&self, other: &Self) -> bool {
-                $(same(self.$field.as_ref(), other.$field.as_ref()) &&)* true
+                $(same(self.$field.as_ref(), other.$field.as_ref()) &&)* self.defaults == other.defaults
             }
 
             /// Kind of each, where it acts, and which connections it is for.
@@ -281,6 +290,17 @@ impl Policies {
     /// Whether a kind is one of connection policies.
     pub fn has(kind: Kind) -> bool {
         CONNECTION_POLICIES.contains(&kind)
+    }
+
+    /// Takes over what the Mesh says of defaults; whether that differs from before.
+    pub fn set_mesh(&mut self, mesh: Option<&Resource>) -> bool {
+        let defaults = mesh.map(Defaults::read).unwrap_or_default();
+        std::mem::replace(&mut self.defaults, defaults) != defaults
+    }
+
+    /// What counts where no policy says otherwise.
+    pub fn defaults(&self) -> Defaults {
+        self.defaults
     }
 
     /// Takes over a policy that was created or changed.
