@@ -93,14 +93,33 @@ fn proto_files(api: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> Result<()
     Ok(())
 }
 
-/// The `proto` folder of the package that the types are generated from, wherever cargo keeps it.
+/// The `proto` folder of the package that the types are generated from: where cargo unpacks packages, or
+/// wherever else it says. It is asked second, for it wants to see packages that only tests need.
 fn proto_folder() -> Result<PathBuf, Box<dyn Error>> {
+    let manifest_dir = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let lock = fs::read_to_string(manifest_dir.join("../../Cargo.lock"))?;
+    let locked = lock.split("name = \"envoy-types\"\nversion = \"").nth(1);
+    let version = locked.and_then(|rest| rest.split('"').next());
+    let version = version.ok_or("Cargo.lock has no envoy-types")?;
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let registries = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok());
+    let unpacked = registries.into_iter().flatten().flatten();
+    let mut unpacked =
+        unpacked.map(|registry| registry.path().join(format!("envoy-types-{version}/proto")));
+    match unpacked.find(|folder| folder.is_dir()) {
+        Some(folder) => Ok(folder),
+        None => told_by_cargo(&manifest_dir),
+    }
+}
+
+fn told_by_cargo(manifest_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let output = Command::new(env::var("CARGO")?)
-        .args(["metadata", "--format-version", "1", "--offline"])
+        .args(["metadata", "--format-version", "1"])
         // Packages for other platforms need not be there.
         .args(["--filter-platform", &env::var("TARGET")?])
         .arg("--manifest-path")
-        .arg(Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("Cargo.toml"))
+        .arg(manifest_dir.join("Cargo.toml"))
         .output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into());

@@ -239,7 +239,7 @@ mod tests {
         let mut lines = accept(&one).await;
         assert_eq!(lines.next_line().await.unwrap().unwrap(), "again");
 
-        write!(pipe, "{to_one};last\n").unwrap();
+        writeln!(pipe, "{to_one};last").unwrap();
         drop(pipe);
         relay.finish().await;
         let mut rest = String::new();
