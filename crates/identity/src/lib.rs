@@ -6,6 +6,8 @@
 //!        └──▶ tls::Trust::Authority ──▶ tls::client_config ──▶ zones, data planes, CLI
 //!
 //!   tokens::SigningKey ──issue_dataplane──▶ token ──▶ tokens::Verifier ──▶ claims ──▶ check against the proxy
+//!
+//!   mesh::create ──▶ Secrets ──▶ mesh::MeshAuthority ──issue──▶ certificates of workloads, by SDS
 //! ```
 //!
 //! The certificate authority is self-made at the first start and lives in a folder that the caller
@@ -14,6 +16,7 @@
 
 pub mod ca;
 pub mod files;
+pub mod mesh;
 mod secret;
 pub mod tls;
 pub mod tokens;

@@ -9,7 +9,7 @@ use portolan_store::Outcome;
 use serde::Serialize;
 use tracing::debug;
 
-use super::{body, difference, plan, prepare::Prepared};
+use super::{authorities, body, difference, plan, prepare::Prepared};
 use crate::{
     access, answer,
     call::Call,
@@ -76,7 +76,7 @@ pub(crate) async fn apply(
         ));
     }
     let (batch, order) = plan::batch(&prepared);
-    let committed = api.store.commit(batch).await?;
+    let committed = authorities::commit(&api, batch, &prepared).await?;
     debug!(
         revision = committed.revision,
         resources = prepared.len(),

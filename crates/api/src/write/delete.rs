@@ -7,7 +7,7 @@ use portolan_store::{Batch, Expect, Outcome, Requirement, Write};
 use serde_json::json;
 use tracing::debug;
 
-use super::{labels, refusal};
+use super::{authorities, labels, refusal};
 use crate::{answer, call::Call, problem::Problem, read::insight_of, router::Shared};
 
 const TITLE: &str = "Could not delete a resource";
@@ -31,7 +31,10 @@ pub(crate) async fn delete(
     let current = snapshot
         .get(&key)
         .ok_or_else(|| Problem::not_found(TITLE))?;
-    let violations = labels::foreign_origin(&api.role, &current.labels);
+    let mut violations = labels::foreign_origin(&api.role, &current.labels);
+    violations
+        .0
+        .extend(authorities::check_unused(&snapshot, current).0);
     if !violations.is_empty() {
         return Err(Problem::invalid(TITLE, violations));
     }

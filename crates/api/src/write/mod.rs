@@ -6,6 +6,7 @@
 
 mod advice;
 pub(crate) mod apply;
+mod authorities;
 pub(crate) mod body;
 pub(crate) mod delete;
 mod difference;

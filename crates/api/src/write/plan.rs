@@ -10,7 +10,7 @@ use portolan_store::{Batch, Outcome, Requirement, Snapshot, Write};
 use serde_json::Value;
 
 use super::{
-    labels,
+    authorities, labels,
     meta::{self, Meta},
     prepare::{self, Prepared, Refusal},
     refusal,
@@ -67,6 +67,7 @@ pub(super) fn check(
     }
     violations.extend(collisions(&prepared));
     violations.extend(missing_meshes(snapshot, &declared, &prepared));
+    violations.extend(authorities_that_cannot_work(snapshot, &prepared));
     if violations.is_empty() {
         Ok(prepared.into_iter().map(|(_, resource)| resource).collect())
     } else {
@@ -167,6 +168,20 @@ fn missing_meshes(
             }
         })
         .collect()
+}
+
+fn authorities_that_cannot_work(snapshot: &Snapshot, prepared: &[(usize, Prepared)]) -> Vec<Named> {
+    let of = |(position, resource): &(usize, Prepared)| {
+        let all = prepared.iter().map(|(_, resource)| resource);
+        let found = authorities::check(snapshot, resource, all).0.into_iter();
+        let name = resource.key.to_string();
+        let named = found.map(|violation| Named {
+            violation: placed(*position, violation),
+            resource: Some(name.clone()),
+        });
+        named.collect::<Vec<_>>()
+    };
+    prepared.iter().flat_map(of).collect()
 }
 
 /// The batch of an apply, and for each of its writes the resource's place: meshes come first, so that

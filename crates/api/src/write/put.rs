@@ -3,13 +3,13 @@
 use axum::{body::Body, extract::State, response::Response};
 use http::StatusCode;
 use portolan_model::{Kind, ResourceKey, Scope, kinds};
-use portolan_store::{Batch, Outcome, Requirement, Write};
+use portolan_store::{Batch, Committed, Expect, Outcome, Requirement, Write};
 use serde::Serialize;
 use tracing::debug;
 
 use super::{
-    body, labels,
-    prepare::{self, Address},
+    authorities, body, labels,
+    prepare::{self, Address, Prepared},
     refusal,
 };
 use crate::{answer, call::Call, document, gateways::lint, problem::Problem, router::Shared};
@@ -41,33 +41,19 @@ pub(crate) async fn put(
     };
     let prepared =
         prepare::addressed(&api.role, address, document).map_err(refusal::of_document)?;
-    if let Some(current) = api.store.index().snapshot().get(&prepared.key) {
+    let snapshot = api.store.index().snapshot();
+    let violations = authorities::check(&snapshot, &prepared, std::iter::empty());
+    if !violations.is_empty() {
+        return Err(refusal::of_document(prepare::Refusal::Invalid(violations)));
+    }
+    if let Some(current) = snapshot.get(&prepared.key) {
         let violations = labels::check_update(current, &prepared.labels);
         if !violations.is_empty() {
             return Err(Problem::invalid("Could not update a resource", violations));
         }
     }
-    let requires = match kind.scope {
-        Scope::Mesh => {
-            let mesh = prepared.key.mesh.clone();
-            vec![Requirement::Exists(ResourceKey::global(kinds::MESH, mesh))]
-        }
-        Scope::Global => Vec::new(),
-    };
     let key = prepared.key.clone();
-    let write = Write::Put {
-        key: prepared.key,
-        labels: prepared.labels,
-        spec: prepared.spec,
-        expect,
-        created: None,
-    };
-    let batch = Batch {
-        requires,
-        writes: vec![write],
-        watermark: None,
-    };
-    let committed = api.store.commit(batch).await?;
+    let committed = commit(&api, &prepared, expect).await?;
     debug!(
         revision = committed.revision,
         %kind,
@@ -88,4 +74,28 @@ pub(crate) async fn put(
     );
     let response = answer::json(status, &Written { warnings });
     Ok(answer::at_revision(response, committed.revision))
+}
+
+async fn commit(api: &Shared, prepared: &Prepared, expect: Expect) -> Result<Committed, Problem> {
+    let key = &prepared.key;
+    let requires = match key.kind.scope {
+        Scope::Mesh => {
+            let mesh = ResourceKey::global(kinds::MESH, key.mesh.clone());
+            vec![Requirement::Exists(mesh)]
+        }
+        Scope::Global => Vec::new(),
+    };
+    let write = Write::Put {
+        key: key.clone(),
+        labels: prepared.labels.clone(),
+        spec: prepared.spec.clone(),
+        expect,
+        created: None,
+    };
+    let batch = Batch {
+        requires,
+        writes: vec![write],
+        watermark: None,
+    };
+    authorities::commit(api, batch, std::slice::from_ref(prepared)).await
 }

@@ -1,5 +1,6 @@
 //! Mesh.
 
+pub mod mtls;
 mod validate;
 
 use crate::{

@@ -12,11 +12,12 @@ use bytes::Bytes;
 use prost::Message;
 use serde::de::DeserializeOwned;
 
+use super::mtls;
 use crate::{
     json,
     proto::{
         mesh::{
-            CertificateAuthorityBackend, Mesh,
+            Mesh,
             mesh::{DataplaneProxyConstraints, Mtls},
         },
         well_known::Struct,
@@ -26,9 +27,6 @@ use crate::{
         tags::{self, Wanted},
     },
 };
-
-/// Units of the lifetime of certificates.
-const UNITS: [&str; 7] = ["ms", "y", "w", "d", "h", "m", "s"];
 
 /// All that is wrong, in the order of the fields.
 pub(super) fn validate(spec: &Bytes) -> Violations {
@@ -57,30 +55,17 @@ pub(super) fn validate(spec: &Bytes) -> Violations {
 }
 
 fn validate_mtls(violations: &mut Violations, mtls: &Mtls) {
-    if mtls.backends.len() > 1 {
-        violations.add("mtls.backends", "cannot have more than 1 backends");
-    }
     let mut names = Names::new("mtls");
     for (position, backend) in mtls.backends.iter().enumerate() {
         names.take(violations, position, &backend.name);
-        if !has_lifetime(backend) {
-            violations.add("mtls.dpcert.rotation.expiration", "has to be a valid format");
+        let field = format!("mtls.backends[{position}]");
+        if let Err(found) = mtls::read(backend, &field) {
+            let skipped = |field: &str| mtls.skip_validation && field.contains("].conf");
+            violations.0.extend(found.0.into_iter().filter(|one| !skipped(&one.field)));
         }
     }
     let reason = "has to be set to one of the backends in the mesh";
     names.choose(violations, "enabledBackend", &mtls.enabled_backend, reason);
-}
-
-/// Whether the certificates of proxies end some time, if anything is said about them.
-fn has_lifetime(backend: &CertificateAuthorityBackend) -> bool {
-    let Some(certificate) = &backend.dp_cert else { return true };
-    let Some(rotation) = &certificate.rotation else { return false };
-    let text = rotation.expiration.as_str();
-    let number = UNITS.iter().find_map(|unit| text.strip_suffix(unit));
-    let is_number = |number: &str| {
-        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    text == "0" || number.is_some_and(is_number)
 }
 
 fn validate_constraints(violations: &mut Violations, proxies: &DataplaneProxyConstraints) {
