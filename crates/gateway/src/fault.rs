@@ -124,6 +124,9 @@ pub enum Reason {
     /// One address is one service.
     #[error("{0} already has an outbound; use another port")]
     DuplicateOutbound(SocketAddr),
+    /// One address is one port of an application.
+    #[error("{0} already has an inbound; use another port")]
+    DuplicateInbound(SocketAddr),
     /// A destination that is a resource of a kind that is not known here.
     #[error("backendRef is not served; name the service by tags with kuma.io/service")]
     BackendRef,

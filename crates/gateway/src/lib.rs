@@ -53,7 +53,8 @@ pub fn inputs() -> impl Iterator<Item = Kind> {
 
 pub use compiled::{Compiled, Resources};
 pub use envoy::{
-    CLUSTER, CLUSTER_LOAD_ASSIGNMENT, Encoded, LISTENER, ROUTE_CONFIGURATION, RUNTIME_LAYER, SECRET,
+    CLUSTER, CLUSTER_LOAD_ASSIGNMENT, Encoded, LISTENER, ROUTE_CONFIGURATION, RUNTIME_LAYER,
+    SECRET, authority_secret, identity_secret,
 };
 pub use fault::{Fault, Reason};
 pub use view::ZoneView;

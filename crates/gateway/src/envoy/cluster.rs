@@ -2,27 +2,34 @@
 
 use std::collections::HashMap;
 
-use envoy_types::pb::envoy::{
-    config::{
-        cluster::v3::{
-            Cluster,
-            cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig},
+use envoy_types::pb::{
+    envoy::{
+        config::{
+            cluster::v3::{
+                Cluster,
+                cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig},
+            },
+            core::v3::{
+                Http1ProtocolOptions, Http2ProtocolOptions,
+                HttpProtocolOptions as CommonHttpOptions,
+            },
         },
-        core::v3::{Http1ProtocolOptions, Http2ProtocolOptions},
-    },
-    extensions::{
-        filters::network::http_connection_manager::v3::HttpFilter,
-        upstreams::http::v3::{
-            HttpProtocolOptions,
-            http_protocol_options::{
-                ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
+        extensions::{
+            filters::network::http_connection_manager::v3::HttpFilter,
+            upstreams::http::v3::{
+                HttpProtocolOptions,
+                http_protocol_options::{
+                    ExplicitHttpConfig, UpstreamProtocolOptions,
+                    explicit_http_config::ProtocolConfig,
+                },
             },
         },
     },
+    google::protobuf::Any,
 };
 
-use super::{Encoded, ads, any, defaults, duration, number, policy};
-use crate::plan::{policy::Chosen, spoken::Spoken};
+use super::{Encoded, ads, any, defaults, duration, mtls, number, policy};
+use crate::plan::{destination::Destination, mtls::Mtls, policy::Chosen, spoken::Spoken};
 
 const HTTP_PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
@@ -44,9 +51,17 @@ impl From<Spoken> for Upstream {
     }
 }
 
-/// The cluster of this name, whose endpoints come by EDS, with these policies for its connections.
-pub(crate) fn cluster(name: &str, upstream: Upstream, chosen: &Chosen) -> Encoded {
+/// The cluster of this name, whose endpoints come by EDS, with these policies for its connections. `member`
+/// is whose instances they are, if these are connected with by mutual TLS.
+pub(crate) fn cluster(
+    name: &str,
+    upstream: Upstream,
+    chosen: &Chosen,
+    member: Option<(&Mtls, &Destination)>,
+) -> Encoded {
     Encoded::of(&Cluster {
+        transport_socket: member
+            .map(|(mtls, destination)| mtls::to_destination(&mtls.mesh, destination)),
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into())),
         eds_cluster_config: Some(EdsClusterConfig {
             eds_config: ads(),
@@ -65,11 +80,7 @@ pub(super) fn without_endpoints(
 ) -> Cluster {
     let options = |mut options: HttpProtocolOptions| {
         options.http_filters = http_filters;
-        let options = any(
-            "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            &options,
-        );
-        HashMap::from([(HTTP_PROTOCOL_OPTIONS.to_owned(), options)])
+        typed(&options)
     };
     Cluster {
         name: name.to_owned(),
@@ -88,6 +99,35 @@ pub(super) fn without_endpoints(
             .unwrap_or_default(),
         ..Cluster::default()
     }
+}
+
+fn typed(options: &HttpProtocolOptions) -> HashMap<String, Any> {
+    let options = any(
+        "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        options,
+    );
+    HashMap::from([(HTTP_PROTOCOL_OPTIONS.to_owned(), options)])
+}
+
+/// How a member speaks with its application.
+pub(super) fn to_application(upstream: Upstream) -> HashMap<String, Any> {
+    let protocol = match upstream {
+        Upstream::Tcp => return HashMap::new(),
+        Upstream::Http1 => ProtocolConfig::HttpProtocolOptions(Http1ProtocolOptions::default()),
+        Upstream::Http2 => ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default()),
+    };
+    typed(&HttpProtocolOptions {
+        common_http_protocol_options: Some(CommonHttpOptions {
+            idle_timeout: duration(defaults::INBOUND_IDLE),
+            ..CommonHttpOptions::default()
+        }),
+        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(
+            ExplicitHttpConfig {
+                protocol_config: Some(protocol),
+            },
+        )),
+        ..HttpProtocolOptions::default()
+    })
 }
 
 /// Nothing where no HTTP is spoken.

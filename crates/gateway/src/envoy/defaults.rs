@@ -86,6 +86,16 @@ pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// How long a connection to an instance may stay without requests.
 pub(super) const BACKEND_IDLE: Duration = Duration::from_secs(3600);
 
+/// How long a member may take to connect with its application; this and the next two are above what
+/// callers wait by default, so that these decide.
+pub(super) const INBOUND_CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a connection to a member or to its application may stay without requests or bytes.
+pub(super) const INBOUND_IDLE: Duration = Duration::from_secs(2 * 3600);
+
+/// How long a request to a member may stay without a byte in either direction.
+pub(super) const INBOUND_STREAM_IDLE: Duration = Duration::from_secs(3600);
+
 /// Connections, waiting requests and requests that one cluster may have at a time: Envoy's own
 /// default, written out so that they can be seen.
 pub(super) const BACKEND_LIMIT: u32 = 1024;

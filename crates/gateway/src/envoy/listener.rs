@@ -88,14 +88,19 @@ fn listener_filters(protocol: Protocol) -> Vec<ListenerFilter> {
     if protocol == Protocol::Tcp {
         return Vec::new();
     }
-    vec![ListenerFilter {
+    vec![tls_inspector()]
+}
+
+/// Looks whether a connection begins with TLS, and for which host and application.
+pub(super) fn tls_inspector() -> ListenerFilter {
+    ListenerFilter {
         name: "envoy.filters.listener.tls_inspector".to_owned(),
         config_type: Some(listener_filter::ConfigType::TypedConfig(any(
             "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
             &TlsInspector::default(),
         ))),
         ..ListenerFilter::default()
-    }]
+    }
 }
 
 fn filter_chain(one: &ChainUse<'_>, protocol: Protocol, site: &Site<'_>) -> FilterChain {

@@ -103,7 +103,7 @@ fn validation(trust: &Trust) -> CertificateValidationContext {
     }
 }
 
-fn inline(text: &str) -> Option<DataSource> {
+pub(super) fn inline(text: &str) -> Option<DataSource> {
     Some(DataSource {
         specifier: Some(Specifier::InlineString(text.to_owned())),
         ..DataSource::default()

@@ -136,7 +136,7 @@ impl Dataplane {
 }
 
 /// The zone is ours to say, whatever the author wrote.
-fn in_zone(mut tags: Tags, zone: &str) -> Tags {
+pub(super) fn in_zone(mut tags: Tags, zone: &str) -> Tags {
     tags.insert(ZONE.to_owned(), zone.to_owned());
     tags
 }

@@ -28,6 +28,8 @@ pub mod hosts;
 pub mod interner;
 pub mod listeners;
 pub mod matching;
+pub mod member;
+pub mod mtls;
 mod needs;
 pub mod outbound;
 pub mod permission;

@@ -61,12 +61,26 @@ impl Permissions {
 
     /// Whether a Dataplane with tags `source` may reach the external service with tags `destination`.
     ///
-    /// One TrafficPermission decides: the one whose destination says most about the external service, of
-    /// equals the newest, then the first by name. Its sources alone say who may.
+    /// One TrafficPermission decides, and its sources alone say who may.
     pub fn of(&self, source: &Tags, destination: &Tags) -> Permission<'_> {
         if self.by_name.is_empty() {
             return Permission::Unguarded;
         }
+        match self.deciding(destination) {
+            None => Permission::Nobody,
+            Some(scope) => {
+                let mut sources = scope.sources.iter();
+                match sources.any(|selector| tags::matches(selector, source)) {
+                    true => Permission::By(scope),
+                    false => Permission::ForOthers(scope),
+                }
+            }
+        }
+    }
+
+    /// The one that decides who may reach what has the tags `destination`: that which says most about it,
+    /// of equals the newest, then the first by name.
+    pub fn deciding(&self, destination: &Tags) -> Option<&Scope> {
         let ranked = self.by_name.values().filter_map(|scope| {
             let matching = scope
                 .destinations
@@ -78,16 +92,7 @@ impl Permissions {
             let author = &scope.author;
             (*rank, author.created(), Reverse(author.name()))
         });
-        match decides {
-            None => Permission::Nobody,
-            Some((_, scope)) => {
-                let mut sources = scope.sources.iter();
-                match sources.any(|selector| tags::matches(selector, source)) {
-                    true => Permission::By(scope),
-                    false => Permission::ForOthers(scope),
-                }
-            }
-        }
+        decides.map(|(_, scope)| &**scope)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     compiled::Resources,
     envoy::{self, Encoded, Upstream},
     fault::Fault,
-    plan::{destination::Destination, external::External, policy::Chosen},
+    plan::{destination::Destination, external::External, mtls::Mtls, policy::Chosen},
 };
 
 /// What goes to a cluster. One that gets TCP and HTTP is made for HTTP, with which TCP goes as well.
@@ -49,6 +49,8 @@ pub(super) struct Clusters {
     load_assignments: Resources,
     /// Whether other certificates are shown to external services than when that was asked.
     certificates_changed: bool,
+    /// The mutual TLS that the clusters are made for.
+    mtls: Option<Mtls>,
 }
 
 #[derive(Debug)]
@@ -138,6 +140,7 @@ impl Clusters {
             .cloned()
             .collect();
         let mut differs = !gone.is_empty();
+        let other_mtls = self.take_mtls(reach);
         for name in gone {
             if let Some(cluster) = self.by_name.remove(&name) {
                 self.certificates_changed |= !cluster.certificates.is_empty();
@@ -148,7 +151,7 @@ impl Clusters {
         }
         for (name, needed) in wanted {
             match self.by_name.get_mut(name) {
-                Some(cluster) if cluster.is_as(&needed) => continue,
+                Some(cluster) if cluster.is_as(&needed) && !other_mtls => continue,
                 Some(cluster) => {
                     cluster.carries = needed.carries;
                     cluster.chosen = needed.chosen.clone();
@@ -185,13 +188,24 @@ impl Clusters {
 
     /// Takes over the instances of these services; whether that made a difference.
     pub(super) fn update(&mut self, changed: &BTreeSet<Box<str>>, reach: &Reach<'_>) -> bool {
-        let names = changed
-            .iter()
-            .filter_map(|service| self.by_service.get(service));
-        let names: Vec<_> = names.flatten().cloned().collect();
+        let names: Vec<_> = if self.take_mtls(reach) {
+            self.by_name.keys().cloned().collect()
+        } else {
+            let names = changed
+                .iter()
+                .filter_map(|service| self.by_service.get(service));
+            names.flatten().cloned().collect()
+        };
         names
             .iter()
             .fold(false, |differs, name| self.encode(name, reach) | differs)
+    }
+
+    /// Whether the mutual TLS is another one than the clusters were made for.
+    fn take_mtls(&mut self, reach: &Reach<'_>) -> bool {
+        let differs = self.mtls.as_ref() != reach.mtls;
+        self.mtls = reach.mtls.cloned();
+        differs
     }
 
     fn encode(&mut self, name: &Arc<str>, reach: &Reach<'_>) -> bool {
@@ -212,7 +226,12 @@ impl Clusters {
             let instances = reach.services.instances(&destination);
             let instances = instances.map(|instance| &**instance);
             (
-                envoy::cluster(name, upstream, &cluster.chosen),
+                envoy::cluster(
+                    name,
+                    upstream,
+                    &cluster.chosen,
+                    reach.mtls.map(|mtls| (mtls, &*destination)),
+                ),
                 Some(envoy::load_assignment(
                     name,
                     reach.zone,

@@ -101,6 +101,13 @@ impl DelegatedGroup {
         self.stale = Stale::Everything;
     }
 
+    /// The mutual TLS of the mesh changed.
+    pub(super) fn mtls_changed(&mut self) {
+        if let Stale::Services(stale) = &mut self.stale {
+            stale.extend(self.clusters.services().cloned());
+        }
+    }
+
     /// Instances of these services changed.
     pub(super) fn services_changed(&mut self, services: &BTreeSet<&str>) {
         let Stale::Services(stale) = &mut self.stale else {
@@ -135,6 +142,7 @@ impl DelegatedGroup {
         let reach = Reach {
             services: &sources.services,
             externals: &sources.externals,
+            mtls: sources.mtls.as_ref(),
             zone,
             source: &instance.tags,
             ipv6: instance.ipv6,

@@ -8,6 +8,7 @@ use super::{Mesh, ZoneView, mesh_of};
 use crate::plan::{
     destination::Destination,
     external::{External, Externals, Touched},
+    mtls::Mtls,
     services::Services,
     spoken::Spoken,
 };
@@ -17,6 +18,8 @@ use crate::plan::{
 pub(super) struct Reach<'a> {
     pub(super) services: &'a Services,
     pub(super) externals: &'a Externals,
+    /// How members of the mesh are connected with, if by mutual TLS.
+    pub(super) mtls: Option<&'a Mtls>,
     /// The zone of the proxies.
     pub(super) zone: &'a str,
     /// The tags of their Dataplanes, which TrafficPermissions ask for.
@@ -94,5 +97,6 @@ impl Mesh {
         for group in self.delegated.values_mut() {
             group.services_changed(&services);
         }
+        self.members.services_changed(&services);
     }
 }

@@ -76,6 +76,7 @@ struct Stale {
     services: BTreeSet<Box<str>>,
     policies: bool,
     proxy_policies: bool,
+    mtls: bool,
 }
 
 impl Stale {
@@ -87,8 +88,9 @@ impl Stale {
             services,
             policies,
             proxy_policies,
+            mtls,
         } = self;
-        let any = *gateways || *secrets || *policies || *proxy_policies;
+        let any = *gateways || *secrets || *policies || *proxy_policies || *mtls;
         !any && routes.is_empty() && services.is_empty()
     }
 }
@@ -198,6 +200,11 @@ impl Group {
         self.stale.proxy_policies = true;
     }
 
+    /// The mutual TLS of the mesh changed.
+    pub(super) fn mtls_changed(&mut self) {
+        self.stale.mtls = true;
+    }
+
     /// Instances of these services changed.
     pub(super) fn services_changed(&mut self, services: &BTreeSet<&str>) {
         for service in services {
@@ -279,6 +286,7 @@ impl Group {
         let reach = Reach {
             services: &sources.services,
             externals: &sources.externals,
+            mtls: sources.mtls.as_ref(),
             zone,
             source: &self.tags,
             ipv6: self.is_ipv6(),

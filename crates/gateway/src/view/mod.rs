@@ -4,6 +4,7 @@ mod clusters;
 mod delegated;
 mod external;
 mod group;
+mod member;
 mod ports;
 mod secrets;
 
@@ -24,6 +25,7 @@ use crate::{
         dataplane::{Dataplane, GatewayInstance},
         external::Externals,
         gateway::Gateway,
+        mtls::Mtls,
         outbound::DelegatedInstance,
         policy::Policies,
         proxy::ProxyPolicies,
@@ -35,6 +37,7 @@ use crate::{
 };
 use delegated::DelegatedGroup;
 use group::Group;
+use member::Members;
 use secrets::Secrets;
 
 /// The resources of a zone as its gateways see them.
@@ -58,6 +61,8 @@ struct Mesh {
     groups: BTreeMap<Tags, Group>,
     /// DELEGATED gateway instances by all that shapes their configuration.
     delegated: BTreeMap<Arc<DelegatedInstance>, DelegatedGroup>,
+    /// Dataplanes that are no gateways.
+    members: Members,
 }
 
 /// What a gateway's configuration is made from.
@@ -69,6 +74,7 @@ struct Sources {
     secrets: Secrets,
     services: Services,
     externals: Externals,
+    mtls: Option<Mtls>,
     policies: Policies,
     proxy_policies: ProxyPolicies,
 }
@@ -86,6 +92,7 @@ impl ZoneView {
     /// passed over.
     pub fn put(&mut self, resource: &Arc<Resource>) {
         self.put_external(resource);
+        self.put_mtls(resource);
         let ResourceKey { kind, name, .. } = &resource.key;
         let own = [MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET, DATAPLANE].contains(kind);
         if !own && !Policies::has(*kind) && !ProxyPolicies::has(*kind) {
@@ -110,12 +117,14 @@ impl ZoneView {
             mesh.proxy_policies_changed();
         } else {
             mesh.set_dataplane(name, Some(Dataplane::read(resource, &self.zone)));
+            mesh.members.put(name, resource);
         }
     }
 
     /// Forgets a resource that was deleted.
     pub fn remove(&mut self, key: &ResourceKey) {
         self.remove_external(key);
+        self.remove_mtls(key);
         let Some(mesh) = self.meshes.get_mut(mesh_of(key)) else {
             return;
         };
@@ -130,6 +139,7 @@ impl ZoneView {
             mesh.set_secret(&key.name, None);
         } else if key.kind == DATAPLANE {
             mesh.set_dataplane(&key.name, None);
+            mesh.members.remove(&key.name);
         } else if Policies::has(key.kind) {
             mesh.sources.policies.remove(key);
             mesh.policies_changed();
@@ -139,8 +149,8 @@ impl ZoneView {
         }
     }
 
-    /// The configuration of a gateway instance; nothing if there is no Dataplane of this key, or if it is
-    /// no gateway.
+    /// The configuration of the proxy of a Dataplane, be it a gateway instance or a member of the mesh;
+    /// nothing if the zone has no Dataplane of this key.
     ///
     /// The same `Arc` comes back until something changes that it depends on. BUILTIN instances with equal
     /// tags and address get the same one; what differs by address alone is shared by all with equal tags.
@@ -159,12 +169,13 @@ impl ZoneView {
     ) -> Option<Arc<Compiled>> {
         let mesh = self.meshes.get_mut(&dataplane.mesh)?;
         let sources = &mesh.sources;
-        match mesh.dataplanes.get(&dataplane.name)?.gateway.as_ref()? {
-            GatewayInstance::Builtin(instance) => {
+        match mesh.dataplanes.get(&dataplane.name)?.gateway.as_ref() {
+            None => mesh.members.compile(dataplane, sources, &self.zone),
+            Some(GatewayInstance::Builtin(instance)) => {
                 let group = mesh.groups.get_mut(&instance.tags)?;
                 group.compile(dataplane, log_pipe, sources, &self.zone)
             }
-            GatewayInstance::Delegated(instance) => {
+            Some(GatewayInstance::Delegated(instance)) => {
                 let group = mesh.delegated.get_mut(instance)?;
                 Some(group.compile(&dataplane.mesh, sources, &self.zone))
             }
@@ -191,6 +202,7 @@ impl Mesh {
         self.delegated
             .values_mut()
             .for_each(DelegatedGroup::policies_changed);
+        self.members.policies_changed();
     }
 
     fn set_gateway(&mut self, name: &Arc<str>, gateway: Option<Gateway>) {
@@ -248,6 +260,7 @@ impl Mesh {
         for group in self.delegated.values_mut() {
             group.services_changed(&services);
         }
+        self.members.services_changed(&services);
         if old.gateway != new.gateway {
             if let Some(instance) = &old.gateway {
                 self.leave(name, instance);

@@ -151,12 +151,6 @@ fn the_listener_follows_what_the_service_speaks() {
 }
 
 #[test]
-fn a_dataplane_without_gateway_gets_nothing() {
-    let mut view = view(&member("one", "10.0.0.1", API));
-    assert!(view.compile(&dataplane("one")).is_none());
-}
-
-#[test]
 fn an_instance_may_become_builtin_and_back() {
     let delegated = instance("gateway", TO_API);
     let mut view = view(&delegated);

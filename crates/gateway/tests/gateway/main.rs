@@ -18,6 +18,7 @@ mod histories;
 mod hosts;
 mod layout;
 mod lint;
+mod members;
 mod order;
 mod policies;
 mod protocols;

@@ -79,6 +79,11 @@ impl Externals {
         }
     }
 
+    /// The mesh's TrafficPermissions, which are for its members too.
+    pub(crate) fn permissions(&self) -> &Permissions {
+        &self.permissions
+    }
+
     /// Forgets a resource that was deleted.
     pub fn remove(&mut self, key: &ResourceKey) -> Touched {
         if key.kind == EXTERNAL_SERVICE {

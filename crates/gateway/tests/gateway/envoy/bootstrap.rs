@@ -25,7 +25,10 @@ use envoy_types::pb::{
             filters::network::http_connection_manager::v3::{
                 HttpConnectionManager, http_connection_manager::RouteSpecifier,
             },
-            transport_sockets::tls::v3::{DownstreamTlsContext, Secret, UpstreamTlsContext},
+            transport_sockets::tls::v3::{
+                CommonTlsContext, DownstreamTlsContext, Secret, UpstreamTlsContext,
+                common_tls_context::ValidationContextType,
+            },
         },
         service::{discovery::v3::DiscoveryResponse, runtime::v3::Runtime},
     },
@@ -33,9 +36,12 @@ use envoy_types::pb::{
 };
 use portolan_gateway::{
     CLUSTER, CLUSTER_LOAD_ASSIGNMENT, Compiled, LISTENER, ROUTE_CONFIGURATION, RUNTIME_LAYER,
-    SECRET,
+    SECRET, authority_secret, identity_secret,
 };
+use portolan_model::certificate::Bundle;
 use prost::Message;
+
+use crate::certificates::ECDSA;
 
 /// With certificates in files of `folder`, where [`write_certificates`] replaces them.
 pub(super) fn with_certificates_in(compiled: &Compiled, folder: &Path) -> Bootstrap {
@@ -99,7 +105,30 @@ pub(super) fn static_resources(compiled: &Compiled) -> StaticResources {
         clusters: decoded(compiled, CLUSTER)
             .map(|cluster| with_static_endpoints(cluster, compiled))
             .collect(),
-        secrets: decoded::<Secret>(compiled, SECRET).collect(),
+        secrets: decoded::<Secret>(compiled, SECRET)
+            .chain(identity())
+            .collect(),
+    }
+}
+
+/// What the zone adds where members are connected by mutual TLS: some certificate, and trust in it.
+fn identity() -> impl Iterator<Item = Secret> {
+    let bundle = Bundle::parse(ECDSA.bundle.as_bytes()).unwrap();
+    let pair = &bundle.pairs()[0];
+    let (_, own) = identity_secret("default", &pair.chain_pem(), &pair.key_pem());
+    let (_, trusted) = authority_secret("default", &pair.chain_pem());
+    let secrets = [own, trusted].into_iter();
+    secrets.map(|encoded| Secret::decode(encoded.body).unwrap())
+}
+
+/// The same for what is trusted of others.
+fn with_trust(common: &mut CommonTlsContext, from: impl Fn(&str) -> Option<ConfigSource>) {
+    if let Some(ValidationContextType::CombinedValidationContext(combined)) =
+        &mut common.validation_context_type
+    {
+        let trusted = combined.validation_context_sds_secret_config.as_mut();
+        let trusted = trusted.expect("a Secret");
+        trusted.sds_config = from(&trusted.name);
     }
 }
 
@@ -153,13 +182,15 @@ fn with_certificates(chain: &mut FilterChain, from: impl Fn(&str) -> Option<Conf
     for certificate in &mut common.tls_certificate_sds_secret_configs {
         certificate.sds_config = from(&certificate.name);
     }
+    with_trust(common, &from);
     config.value = context.encode_to_vec();
 }
 
 /// The same for what clusters show.
 fn with_client_certificates(cluster: &mut Cluster, from: impl Fn(&str) -> Option<ConfigSource>) {
     let matches = cluster.transport_socket_matches.iter_mut();
-    for socket in matches.filter_map(|one| one.transport_socket.as_mut()) {
+    let matches = matches.filter_map(|one| one.transport_socket.as_mut());
+    for socket in matches.chain(&mut cluster.transport_socket) {
         let Some(transport_socket::ConfigType::TypedConfig(config)) = &mut socket.config_type
         else {
             panic!("a transport socket without configuration");
@@ -169,6 +200,7 @@ fn with_client_certificates(cluster: &mut Cluster, from: impl Fn(&str) -> Option
             for certificate in &mut common.tls_certificate_sds_secret_configs {
                 certificate.sds_config = from(&certificate.name);
             }
+            with_trust(common, &from);
         }
         config.value = context.encode_to_vec();
     }
