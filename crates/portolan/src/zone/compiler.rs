@@ -2,10 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use portolan_gateway::{Compiled, ZoneView};
+use jiff::Timestamp;
+use portolan_gateway::{Compiled, SECRET, ZoneView};
 use portolan_model::{ResourceKey, Revision};
 use portolan_store::{Change, Index, Snapshot as Stored};
-use portolan_xds::Snapshot;
+use portolan_xds::{Resources, Snapshot};
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::{
     sync::watch,
@@ -13,9 +14,13 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, info};
 
-use super::{conversion::Conversions, sessions::Sessions};
+use super::{
+    conversion::Conversions,
+    identities::{Identities, Standing},
+    sessions::{OpenStream, Sessions},
+};
 
 /// Longest wait for a proxy to take a change before the next one is compiled.
 const MOST_PATIENCE: Duration = Duration::from_millis(250);
@@ -37,13 +42,18 @@ pub(crate) async fn run(
     let mut members = sessions.members();
     let mut compiler = Compiler::new(zone, sessions);
     loop {
-        let snapshot = stored.borrow_and_update().clone();
         members.mark_unchanged();
+        // Before the snapshot: it has the Dataplanes of all of these.
+        let open = compiler.sessions.open_streams();
+        let snapshot = stored.borrow_and_update().clone();
         let start = Instant::now();
-        let published = block_in_place(|| {
+        let Round { published, more } = block_in_place(|| {
             compiler.follow(&snapshot);
-            compiler.publish(&snapshot)
+            compiler.publish(&snapshot, open, Timestamp::now())
         });
+        if more {
+            continue;
+        }
         if published {
             time.observe(start.elapsed().as_secs_f64());
             tokio::select! {
@@ -55,7 +65,19 @@ pub(crate) async fn run(
         tokio::select! {
             changed = stored.changed() => if changed.is_err() { return },
             _ = members.changed() => {}
+            () = until(compiler.identities.next_renewal()) => {}
             () = cancel.cancelled() => return,
+        }
+    }
+}
+
+/// Waits until a moment, or for good if there is none.
+async fn until(moment: Option<Timestamp>) {
+    match moment {
+        None => std::future::pending().await,
+        Some(moment) => {
+            let left = moment.duration_since(Timestamp::now());
+            sleep(left.try_into().unwrap_or_default()).await;
         }
     }
 }
@@ -82,12 +104,23 @@ struct Compiler {
     /// By proxy, so that nothing is sent where nothing changed.
     published: HashMap<ResourceKey, Published>,
     conversions: Conversions,
+    identities: Identities,
 }
 
 struct Published {
     session: u64,
     compiled: Option<Arc<Compiled>>,
+    /// With the proxy's identity, if it has one.
+    secrets: Option<Arc<Resources>>,
     snapshot: Arc<Snapshot>,
+}
+
+/// What became of one round.
+struct Round {
+    /// Whether any proxy has to change.
+    published: bool,
+    /// Whether some still wait for their certificates.
+    more: bool,
 }
 
 impl Compiler {
@@ -99,6 +132,7 @@ impl Compiler {
             sessions,
             published: HashMap::new(),
             conversions: Conversions::default(),
+            identities: Identities::default(),
         }
     }
 
@@ -127,25 +161,23 @@ impl Compiler {
         changes.take(count + 1).count() > count
     }
 
-    /// Compiles for each connected proxy and publishes what is new; whether any has to change.
-    fn publish(&mut self, stored: &Stored) -> bool {
+    /// Compiles for each connected proxy and publishes what is new.
+    fn publish(
+        &mut self,
+        stored: &Stored,
+        open: HashMap<ResourceKey, OpenStream>,
+        now: Timestamp,
+    ) -> Round {
         let watermark = watermark(stored);
         let mut published = false;
-        let open = self.sessions.open_streams();
         self.published
             .retain(|dataplane, _| open.contains_key(dataplane));
-        // Instances with the same configuration share its snapshot.
+        let more = self.identities.refresh(stored, &open, now);
+        // Instances with the same configuration share its snapshot, but for their identities.
         let mut snapshots: HashMap<usize, Arc<Snapshot>> = HashMap::new();
         for (dataplane, stream) in open {
-            let session = stream.id;
             let log_pipe = stream.log_pipe.as_deref();
             let compiled = self.view.compile_with(&dataplane, log_pipe);
-            let last = self.published.get(&dataplane);
-            let same =
-                last.filter(|last| last.session == session && same_arc(&last.compiled, &compiled));
-            if same.is_some_and(|last| last.snapshot.watermark == watermark) {
-                continue;
-            }
             let address = compiled
                 .as_ref()
                 .map_or(0, |shared| Arc::as_ptr(shared).addr());
@@ -154,26 +186,59 @@ impl Compiler {
                 let compiled = compiled.as_deref().unwrap_or(&nothing);
                 Arc::new(self.conversions.snapshot(compiled, watermark))
             });
+            let own = snapshot.types.get(SECRET).cloned().unwrap_or_default();
+            let standing = self.identities.standing(stored, &dataplane, &stream, &own);
+            let (secrets, identity) = match standing {
+                Standing::Has(secrets, identity) => (Some(secrets), Some(identity)),
+                Standing::Waits if more => continue,
+                Standing::WithoutIdentity | Standing::Waits => (None, None),
+                Standing::Stranger => {
+                    info!(%dataplane, "the Dataplane has other tags: its proxy has to show its token again");
+                    self.sessions.ask_again(&dataplane, stream.id);
+                    continue;
+                }
+            };
+            let last = self.published.get(&dataplane);
+            let same = last.filter(|last| {
+                last.session == stream.id
+                    && same_arc(&last.compiled, &compiled)
+                    && same_arc(&last.secrets, &secrets)
+            });
+            if same.is_some_and(|last| last.snapshot.watermark == watermark) {
+                continue;
+            }
+            let snapshot = match &secrets {
+                None => Arc::clone(snapshot),
+                Some(secrets) => {
+                    let mut own = Snapshot::clone(snapshot);
+                    own.types.insert(SECRET, Arc::clone(secrets));
+                    Arc::new(own)
+                }
+            };
             published |= same.is_none();
             debug!(watermark, %dataplane, changed = same.is_none(), "configuration published");
-            self.sessions
-                .publish(&dataplane, compiled.as_deref(), Arc::clone(snapshot));
-            let snapshot = Arc::clone(snapshot);
+            self.sessions.publish(
+                &dataplane,
+                compiled.as_deref(),
+                identity,
+                Arc::clone(&snapshot),
+            );
             self.published.insert(
                 dataplane,
                 Published {
-                    session,
+                    session: stream.id,
                     compiled,
+                    secrets,
                     snapshot,
                 },
             );
         }
         self.conversions.forget_unused();
-        published
+        Round { published, more }
     }
 }
 
-fn same_arc(a: &Option<Arc<Compiled>>, b: &Option<Arc<Compiled>>) -> bool {
+fn same_arc<T>(a: &Option<Arc<T>>, b: &Option<Arc<T>>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => Arc::ptr_eq(a, b),
         (None, None) => true,

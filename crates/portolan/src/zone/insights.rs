@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use portolan_model::{Labels, ResourceKey, kinds, labels};
 use portolan_proto::mesh::{
     DataplaneInsight, DiscoveryServiceStats, DiscoverySubscription, DiscoverySubscriptionStatus,
-    ServedConfiguration,
+    ServedConfiguration, dataplane_insight::Mtls,
 };
 use portolan_store::{Batch, Expect, Requirement, Store, StoreError, Write};
 use portolan_xds::type_urls;
@@ -138,6 +138,13 @@ pub(crate) fn insight(
             refused_revision: refused.map_or(0, |refusal| refusal.watermark),
             gateway: state.gateway.as_deref().unwrap_or_default().to_owned(),
             delegated: state.delegated,
+        }),
+        m_tls: state.identity.as_ref().map(|identity| Mtls {
+            certificate_expiration_time: Some(identity.expires.into()),
+            last_certificate_regeneration: Some(identity.issued.into()),
+            certificate_regenerations: identity.regenerations,
+            issued_backend: identity.issued_backend.clone(),
+            supported_backends: identity.supported_backends.clone(),
         }),
         ..DataplaneInsight::default()
     }

@@ -5,6 +5,7 @@
 //!     ▲                  ▲                                     │
 //!     ├── report ◀───────┴── insights, Dataplanes ◀────────────┘  what they acknowledge
 //!     └── report ◀── pools 5678 ◀─▶ `portolan dp pool`, which run as many gateway instances as are wanted
+//!   identities: certificates of proxies in meshes with mutual TLS, joined by the compiler
 //!   signals 5680 ◀── store, requests, compiler, sessions
 //! ```
 
@@ -12,6 +13,7 @@ mod bootstrap;
 mod compiler;
 mod config;
 mod conversion;
+mod identities;
 mod insights;
 mod metrics;
 mod pools;

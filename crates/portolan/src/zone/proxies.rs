@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use portolan_dataplane::bootstrap::{FEATURE_ACCESS_LOG_SOCKET, access_log_pipe};
-use portolan_identity::tokens::{Proxy, Verifier};
+use portolan_identity::{
+    mesh::WorkloadTags,
+    tokens::{Proxy, Verifier},
+};
 use portolan_model::{ResourceKey, kinds};
 use portolan_proto::{discovery::Node, mesh::Version, well_known::value::Kind as Json};
 use portolan_xds::{Connect, Events, Proxies, Refusal, Session};
@@ -11,6 +14,7 @@ use tonic::{Status, metadata::MetadataMap};
 use tracing::{info, warn};
 
 use super::{
+    identities,
     registration::{Registrar, RegistrationError},
     sessions::Sessions,
 };
@@ -30,13 +34,15 @@ impl Proxies for ZoneProxies {
     async fn connect(&self, request: Connect) -> Result<Session, Status> {
         let key = dataplane_key(&request.node)?;
         let brought = metadata_text(&request.node, "dataplane.resource");
-        self.admit(&key, brought, &request.metadata)
+        let admitted = self
+            .admit(&key, brought, &request.metadata)
             .await
             .inspect_err(|status| {
                 warn!(dataplane = %key, reason = status.message(), "proxy refused");
             })?;
         let log_pipe = log_pipe(&request.node, &key);
-        let (id, snapshots) = self.sessions.open(&key, version(&request.node), log_pipe);
+        let version = version(&request.node);
+        let (id, snapshots) = self.sessions.open(&key, version, admitted, log_pipe);
         info!(dataplane = %key, "proxy connected");
         let stream = Stream {
             key,
@@ -52,13 +58,14 @@ impl Proxies for ZoneProxies {
 }
 
 impl ZoneProxies {
-    /// Checks the Dataplane, then the token against it, and only then writes it.
+    /// Checks the Dataplane, then the token against it, and only then writes it. Returns its tags, which
+    /// are those that the proxy may show to others.
     async fn admit(
         &self,
         key: &ResourceKey,
         brought: Option<&str>,
         metadata: &MetadataMap,
-    ) -> Result<(), Status> {
+    ) -> Result<WorkloadTags, Status> {
         let prepared = self
             .registrar
             .prepare(key, brought)
@@ -71,10 +78,12 @@ impl ZoneProxies {
                 .check(&Proxy::of_dataplane(&key.mesh, &key.name, &prepared.spec))
                 .map_err(|error| Status::permission_denied(error.to_string()))?;
         }
+        let admitted = identities::workload_tags(&prepared.spec);
         self.registrar
             .register(prepared)
             .await
-            .map_err(|error| refusal(&error))
+            .map_err(|error| refusal(&error))?;
+        Ok(admitted)
     }
 }
 

@@ -5,10 +5,13 @@ use std::{collections::HashMap, sync::Arc};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use portolan_gateway::Compiled;
+use portolan_identity::mesh::WorkloadTags;
 use portolan_model::{ResourceKey, Revision};
 use portolan_proto::{mesh::Version, status::InstanceStatus};
 use portolan_xds::{Refusal, Snapshot};
 use tokio::sync::watch;
+
+use super::identities::IdentityState;
 
 /// Counters of one type of resource on one stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub(crate) struct SessionState {
     pub(crate) served: Revision,
     /// The refusal in force.
     pub(crate) refused: Option<Refusal>,
+    /// Its certificate in the mesh, if it has one.
+    pub(crate) identity: Option<IdentityState>,
     /// By type URL.
     pub(crate) counts: HashMap<String, Counts>,
     /// Something here changed since the insight was last written.
@@ -65,14 +70,18 @@ impl SessionState {
 pub(crate) struct OpenStream {
     /// Tells this stream from an earlier one of the same proxy.
     pub(crate) id: u64,
+    /// The tags of the Dataplane that its token was for.
+    pub(crate) admitted: Arc<WorkloadTags>,
     /// Where the proxy's data plane takes lines for collectors of access logs, if it does.
     pub(crate) log_pipe: Option<Arc<str>>,
 }
 
 struct Session {
     state: SessionState,
+    admitted: Arc<WorkloadTags>,
     log_pipe: Option<Arc<str>>,
-    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    /// `None` once the stream has to end.
+    snapshots: Option<watch::Sender<Option<Arc<Snapshot>>>>,
 }
 
 /// All open streams of this zone. Every change of the table or of a state moves [`Sessions::changes`].
@@ -95,12 +104,13 @@ impl Sessions {
         })
     }
 
-    /// Adds a stream; one that the proxy had before is forgotten. Returns its id and what to send. `log_pipe`
-    /// as in [`OpenStream`].
+    /// Adds a stream, which was let in as a Dataplane with tags `admitted`; one that the proxy had before is
+    /// forgotten. Returns its id and what to send. `log_pipe` as in [`OpenStream`].
     pub(crate) fn open(
         &self,
         dataplane: &ResourceKey,
         version: Version,
+        admitted: WorkloadTags,
         log_pipe: Option<Arc<str>>,
     ) -> (u64, watch::Receiver<Option<Arc<Snapshot>>>) {
         let (snapshots, receiver) = watch::channel(None);
@@ -115,13 +125,15 @@ impl Sessions {
             delegated: false,
             served: 0,
             refused: None,
+            identity: None,
             counts: HashMap::new(),
             dirty: true,
         };
         let session = Session {
             state,
+            admitted: Arc::new(admitted),
             log_pipe,
-            snapshots,
+            snapshots: Some(snapshots),
         };
         let replaced = table.insert(dataplane.clone(), session);
         self.keep_counts(replaced.as_ref());
@@ -169,32 +181,56 @@ impl Sessions {
         self.moved();
     }
 
-    /// Gives a proxy its newest configuration: the snapshot of what was compiled for it.
+    /// Gives a proxy its newest configuration: the snapshot of what was compiled for it, with its identity.
     pub(crate) fn publish(
         &self,
         dataplane: &ResourceKey,
         compiled: Option<&Compiled>,
+        identity: Option<IdentityState>,
         snapshot: Arc<Snapshot>,
     ) {
-        if let Some(session) = self.table.lock().get_mut(dataplane) {
-            session.state.gateway = compiled.and_then(|compiled| compiled.gateway.clone());
-            session.state.delegated = compiled.is_some_and(|compiled| compiled.is_delegated);
-            session.snapshots.send_replace(Some(snapshot));
+        let mut table = self.table.lock();
+        let Some(session) = table.get_mut(dataplane) else {
+            return;
+        };
+        let state = &mut session.state;
+        state.gateway = compiled.and_then(|compiled| compiled.gateway.clone());
+        state.delegated = compiled.is_some_and(|compiled| compiled.is_delegated);
+        let changed = state.identity != identity;
+        if changed {
+            state.identity = identity;
+            state.dirty = true;
+        }
+        if let Some(snapshots) = &session.snapshots {
+            snapshots.send_replace(Some(snapshot));
+        }
+        drop(table);
+        if changed {
+            self.moved();
+        }
+    }
+
+    /// Ends a stream, so that its proxy comes again and shows its token.
+    pub(crate) fn ask_again(&self, dataplane: &ResourceKey, id: u64) {
+        if let Some(session) = self.table.lock().get_mut(dataplane)
+            && session.state.id == id
+        {
+            session.snapshots = None;
         }
     }
 
     /// The proxies that have a stream.
     pub(crate) fn open_streams(&self) -> HashMap<ResourceKey, OpenStream> {
         let table = self.table.lock();
+        let open = |session: &Session| OpenStream {
+            id: session.state.id,
+            admitted: Arc::clone(&session.admitted),
+            log_pipe: session.log_pipe.clone(),
+        };
         let streams = table.iter();
         streams
-            .map(|(dataplane, session)| {
-                let stream = OpenStream {
-                    id: session.state.id,
-                    log_pipe: session.log_pipe.clone(),
-                };
-                (dataplane.clone(), stream)
-            })
+            .filter(|(_, session)| session.snapshots.is_some())
+            .map(|(dataplane, session)| (dataplane.clone(), open(session)))
             .collect()
     }
 
@@ -305,7 +341,7 @@ mod tests {
         let key = ResourceKey::in_mesh(kinds::DATAPLANE, "default", "edge");
         let mut ids = Vec::new();
         for _ in 0..3 {
-            let (id, _) = sessions.open(&key, Version::default(), None);
+            let (id, _) = sessions.open(&key, Version::default(), WorkloadTags::new(), None);
             sessions.update(&key, id, |state| state.counts_of("type").sent += 1);
             ids.push(id);
         }
@@ -325,7 +361,8 @@ mod tests {
                 let ids = (0..200).map(|number| {
                     let name = format!("edge-{thread}-{number}");
                     let key = ResourceKey::in_mesh(kinds::DATAPLANE, "default", name);
-                    sessions.open(&key, Version::default(), None).0
+                    let tags = WorkloadTags::new();
+                    sessions.open(&key, Version::default(), tags, None).0
                 });
                 ids.collect::<Vec<_>>()
             }
