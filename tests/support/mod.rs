@@ -4,6 +4,7 @@
 
 pub mod load;
 pub mod site;
+pub mod tokens;
 
 use std::{
     collections::BTreeSet,

@@ -6,7 +6,9 @@ use axum::{
 };
 use http::{HeaderMap, Uri, header, request::Parts};
 
-use crate::{access::Caller, problem::Problem};
+use portolan_access::User;
+
+use crate::problem::Problem;
 
 /// Path, query and headers of one request.
 #[derive(Debug)]
@@ -20,7 +22,7 @@ pub(crate) struct Call {
     /// The headers.
     pub(crate) headers: HeaderMap,
     /// Who asks.
-    pub(crate) caller: Caller,
+    pub(crate) user: User,
     uri: Uri,
 }
 
@@ -62,7 +64,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Call {
             mesh: param("mesh"),
             name: param("name"),
             query: Query::of(&parts.uri),
-            caller: Caller::of(parts),
+            user: parts.extensions.remove().unwrap_or_else(User::anonymous),
             headers: std::mem::take(&mut parts.headers),
             uri: parts.uri.clone(),
         })

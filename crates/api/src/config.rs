@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use portolan_identity::tokens::SigningKey;
-use portolan_model::{Direction, Kind};
+use portolan_access::Tokens;
+use portolan_model::{Direction, Kind, kinds::GLOBAL_SECRET};
 use portolan_store::Store;
 use tokio::sync::watch;
 
@@ -20,14 +20,14 @@ pub struct Api {
     pub instance: Instance,
     /// What `GET /_status` shows.
     pub status: watch::Receiver<Arc<Status>>,
-    /// Whether who asks from the machine itself is an administrator and may read and write secrets.
+    /// Whether who asks from the machine itself, without a token, is an administrator.
     pub localhost_is_admin: bool,
     /// What is known of gateways, for the views of them and the warnings of writes.
     pub gateways: Arc<GatewayCharts>,
     /// Whether the answer to a write warns of what the resource will not do.
     pub lint_writes: bool,
-    /// Signs data plane tokens; without it `POST /tokens/dataplane` is refused.
-    pub tokens: Option<Arc<SigningKey>>,
+    /// Issues the tokens of `POST /tokens/…`, and verifies those that users show.
+    pub tokens: Arc<Tokens>,
     /// Largest body of one resource, in bytes.
     pub max_body_bytes: usize,
     /// Largest body of `POST /_apply`, in bytes.
@@ -37,9 +37,10 @@ pub struct Api {
 }
 
 impl Api {
-    /// The API of a global over `store`, without status, tokens or identity, and with the usual limits.
+    /// The API of a global over `store`, without status or identity, and with the usual limits.
     pub fn new(store: Arc<dyn Store>) -> Self {
         let cluster_id = store.index().snapshot().store_id().to_owned();
+        let tokens = Arc::new(Tokens::of_global(Arc::clone(&store)));
         Self {
             store,
             role: Role::Global,
@@ -51,7 +52,7 @@ impl Api {
             localhost_is_admin: true,
             gateways: Arc::default(),
             lint_writes: true,
-            tokens: None,
+            tokens,
             max_body_bytes: 4 * 1024 * 1024,
             max_apply_bytes: 16 * 1024 * 1024,
             timeout: Duration::from_secs(30),
@@ -86,12 +87,18 @@ pub enum Role {
 
 impl Role {
     /// Whether users may write resources of `kind` here: what the other side owns may not be written,
-    /// nor what control planes alone write.
+    /// nor what control planes alone write. See also [`Role::keeps`].
     pub fn owns(&self, kind: Kind) -> bool {
         let foreign = match self {
             Self::Global => Direction::ZoneToGlobal,
             Self::Zone { .. } => Direction::GlobalToZone,
         };
         !kind.read_only && kind.direction != foreign
+    }
+
+    /// Whether users may write the resource of this name here: beside what the side [owns](Role::owns), a zone
+    /// keeps those GlobalSecrets of its own that no global sends, such as keys of user tokens.
+    pub fn keeps(&self, kind: Kind, name: &str) -> bool {
+        self.owns(kind) || (kind == GLOBAL_SECRET && !kind.may_travel(name))
     }
 }

@@ -9,8 +9,7 @@ use crate::{access, answer, call::Call, router::Shared};
 
 /// All kinds that the caller may read, ordered by name.
 pub(crate) async fn list(State(api): State<Shared>, call: Call) -> Response {
-    let is_admin = call.caller.is_admin(api.localhost_is_admin);
-    let resources: Vec<Value> = ordered(|kind| access::check(kind, is_admin).is_ok())
+    let resources: Vec<Value> = ordered(|kind| access::check(kind, &call.user).is_ok())
         .into_iter()
         .map(|kind| {
             let names = Names::of(kind);

@@ -1,7 +1,7 @@
 //! The REST API: Kuma's paths, bodies, labels and errors over a store, and Portolan's own extensions.
 //!
 //! ```text
-//!   request ─▶ guard (time, panics, log of refusals) ─▶ router (made from the registry of kinds)
+//!   request ─▶ guard (time, panics, log of refusals) ─▶ who asks ─▶ router (made from the registry of kinds)
 //!                ▲                                         │
 //!                │   read:  index snapshot ─▶ filter ─▶ page ─▶ JSON      watch: index ─▶ lines of JSON
 //!                │   write: body ─▶ document ─▶ prepare (pure: meta, labels, spec, violations)
@@ -14,6 +14,7 @@
 
 mod access;
 mod answer;
+mod authentication;
 mod call;
 mod config;
 mod document;

@@ -14,7 +14,7 @@ use portolan_model::{Kind, Scope, kinds};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    access, answer,
+    access, answer, authentication,
     call::Call,
     config::Api,
     gateway_dataplanes, gateways, guard, index_document,
@@ -39,6 +39,10 @@ pub fn router(api: Api) -> Router {
             answer::plain(StatusCode::METHOD_NOT_ALLOWED, "405: Method Not Allowed")
         });
     router
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&api),
+            authentication::authenticate,
+        ))
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&api),
@@ -58,6 +62,8 @@ fn views() -> Router<Shared> {
         .route("/_status", get(status))
         .route("/_apply", post(apply))
         .route("/tokens/dataplane", post(tokens::dataplane))
+        .route("/tokens/zone", post(tokens::zone))
+        .route("/tokens/user", post(tokens::user))
         .route("/mesh-insights", get(mesh::list))
         .route("/mesh-insights/{name}", get(mesh::one))
         .route("/service-insights", get(service::list))
@@ -118,14 +124,14 @@ fn with_kind(router: Router<Shared>, kind: Kind) -> Router<Shared> {
 
 fn all(kind: Kind, view: View) -> MethodRouter<Shared> {
     get(async move |state: State<Shared>, call: Call| {
-        admitted(kind, &state, &call)?;
+        access::check(kind, &call.user)?;
         Ok::<_, Problem>(access::seal(kind, list(kind, view, state, call).await))
     })
 }
 
 fn single(kind: Kind, view: View) -> MethodRouter<Shared> {
     get(async move |state: State<Shared>, call: Call| {
-        admitted(kind, &state, &call)?;
+        access::check(kind, &call.user)?;
         Ok::<_, Problem>(access::seal(kind, one(kind, view, state, call).await))
     })
 }
@@ -133,18 +139,13 @@ fn single(kind: Kind, view: View) -> MethodRouter<Shared> {
 fn item(kind: Kind, view: View) -> MethodRouter<Shared> {
     single(kind, view)
         .put(async move |state: State<Shared>, call: Call, body| {
-            admitted(kind, &state, &call)?;
+            access::check(kind, &call.user)?;
             put(kind, state, call, body).await
         })
         .delete(async move |state: State<Shared>, call: Call| {
-            admitted(kind, &state, &call)?;
+            access::check(kind, &call.user)?;
             delete(kind, state, call).await
         })
-}
-
-/// Nothing of a kind is reached past this.
-fn admitted(kind: Kind, api: &Api, call: &Call) -> Result<(), Problem> {
-    access::check(kind, call.caller.is_admin(api.localhost_is_admin))
 }
 
 /// `GET /_status`: who has what; with `watch` a line at once and whenever it changes.

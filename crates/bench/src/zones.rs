@@ -161,9 +161,11 @@ impl Zones {
         let mut tasks = tokio::task::JoinSet::new();
         for zone in 0..count {
             let (endpoint, sender) = (endpoint.clone(), sender.clone());
+            let zone = format!("bench-{zone}");
+            let token = global.zone_token(&zone).await?;
             tasks.spawn(async move {
                 let channel = endpoint.connect().await?;
-                follow(channel, format!("bench-{zone}"), sender).await
+                follow(channel, zone, &token, sender).await
             });
         }
         Ok(Self {
@@ -221,6 +223,7 @@ impl Zones {
 async fn follow(
     channel: Channel,
     zone: String,
+    token: &str,
     received: mpsc::UnboundedSender<Received>,
 ) -> anyhow::Result<()> {
     let (requests, stream) = mpsc::channel(KINDS.len() + 1);
@@ -232,6 +235,7 @@ async fn follow(
         ("client-id", zone.as_str()),
         ("kds-version", "v3"),
         ("features", "hash-suffix"),
+        ("authorization", &format!("Bearer {token}")),
     ] {
         request.metadata_mut().insert(name, value.parse()?);
     }

@@ -21,5 +21,7 @@ pub const DISPLAY_NAME: &str = "kuma.io/display-name";
 pub const ENV: &str = "kuma.io/env";
 /// Value of [`ENV`].
 pub const ENV_UNIVERSAL: &str = "universal";
+/// On Dataplanes: the workload that they are of, which their tokens may name.
+pub const WORKLOAD: &str = "kuma.io/workload";
 /// On Dataplanes: `sidecar` or `gateway`.
 pub const PROXY_TYPE: &str = "kuma.io/proxy-type";

@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::{Http, Process, Sandbox, SandboxError, free_port, until};
 
+/// Encrypts secrets in a Postgres, which several globals share, and which may outlive the sandbox.
+const SHARED_KEY: &str = "cG9ydG9sYW4gc2FuZGJveDogbm90aGluZyBzZWNyZXQ=\n";
+
 /// What may be different between globals.
 #[derive(Clone, Debug, Default)]
 pub struct GlobalOptions {
@@ -18,6 +21,8 @@ pub struct GlobalOptions {
     pub store: Option<String>,
     /// Log filter; empty for `info`.
     pub log: String,
+    /// Whether zones need no token.
+    pub anonymous_zones: bool,
 }
 
 /// A running global, or a stopped one that may be started again.
@@ -27,6 +32,8 @@ pub struct Global {
     pub process: Process,
     /// Its REST API.
     pub http: Http,
+    /// Its REST API over TLS, `https://…`.
+    pub https: String,
     /// Its signals: `/healthz`, `/readyz`, `/metrics`.
     pub diagnostics: Http,
     /// Where zones connect, `grpcs://…`.
@@ -42,6 +49,10 @@ pub struct ZoneOptions {
     pub log: String,
     /// Whether data planes need no token.
     pub without_token: bool,
+    /// The token that it shows the global; `None` for a good one that the first global issues.
+    pub token: Option<String>,
+    /// Whether it shows none.
+    pub without_global_token: bool,
     /// Connects here instead of to the globals themselves: the addresses of [`crate::Link`]s.
     pub through: Vec<std::net::SocketAddr>,
 }
@@ -94,10 +105,12 @@ impl Sandbox {
         };
         let folder = self.folder().join(name);
         fs::create_dir_all(&folder)?;
-        let (api, kds, diagnostics) = (free_port()?, free_port()?, free_port()?);
+        let (api, tls, kds) = (free_port()?, free_port()?, free_port()?);
+        let diagnostics = free_port()?;
         let mut args = vec!["global".to_owned()];
         args.extend(flags(&[
             ("--api-bind", &format!("127.0.0.1:{api}")),
+            ("--api-tls-bind", &format!("127.0.0.1:{tls}")),
             ("--kds-bind", &format!("127.0.0.1:{kds}")),
             ("--diagnostics-bind", &format!("127.0.0.1:{diagnostics}")),
             ("--data-dir", &folder.display().to_string()),
@@ -105,6 +118,13 @@ impl Sandbox {
         ]));
         if let Some(store) = &options.store {
             args.extend(flags(&[("--store", store)]));
+            let path = self.folder().join("shared-secret.key");
+            fs::write(&path, SHARED_KEY)?;
+            let key = path.display().to_string();
+            args.extend(flags(&[("--secret-key-file", &key)]));
+        }
+        if options.anonymous_zones {
+            args.push("--allow-anonymous-zones".to_owned());
         }
         let launch = self.launch(name, args);
         let http = Http::new(format!("http://127.0.0.1:{api}"));
@@ -113,6 +133,7 @@ impl Sandbox {
         Ok(Global {
             process,
             http,
+            https: format!("https://127.0.0.1:{tls}"),
             diagnostics: Http::new(format!("http://127.0.0.1:{diagnostics}")),
             kds,
             folder,
@@ -129,11 +150,13 @@ impl Sandbox {
     ) -> Result<Zone, SandboxError> {
         let folder = self.folder().join(name);
         fs::create_dir_all(&folder)?;
-        let (api, dp, diagnostics) = (free_port()?, free_port()?, free_port()?);
+        let (api, tls, dp) = (free_port()?, free_port()?, free_port()?);
+        let diagnostics = free_port()?;
         let mut args = vec!["zone".to_owned()];
         args.extend(flags(&[
             ("--name", name),
             ("--api-bind", &format!("127.0.0.1:{api}")),
+            ("--api-tls-bind", &format!("127.0.0.1:{tls}")),
             ("--dp-bind", &format!("127.0.0.1:{dp}")),
             ("--diagnostics-bind", &format!("127.0.0.1:{diagnostics}")),
             ("--data-dir", &folder.display().to_string()),
@@ -153,6 +176,21 @@ impl Sandbox {
             args.extend(flags(&[("--global", &url)]));
         }
         args.extend(flags(&[("--global-ca", &self.trust(name, globals)?)]));
+        let token = match (&options.token, globals.first()) {
+            (Some(token), _) => Some(token.clone()),
+            (None, Some(global)) if !options.without_global_token => {
+                Some(global.zone_token(name).await?)
+            }
+            (None, _) => None,
+        };
+        if let Some(token) = token {
+            let path = folder.join("global.token");
+            fs::write(&path, token)?;
+            args.extend(flags(&[(
+                "--global-token-file",
+                &path.display().to_string(),
+            )]));
+        }
         if options.without_token {
             args.push("--dp-without-token".to_owned());
         }
@@ -207,6 +245,13 @@ impl Global {
     /// The certificate that zones must trust.
     pub fn ca(&self) -> PathBuf {
         self.folder.join("ca/ca.pem")
+    }
+
+    /// A token for a zone.
+    pub async fn zone_token(&self, zone: &str) -> Result<String, SandboxError> {
+        let request = serde_json::json!({ "zone": zone, "scope": ["cp"], "validFor": "24h0m0s" });
+        let answer = self.http.post("/tokens/zone", &request).await?;
+        Ok(answer.as_str().unwrap_or_default().to_owned())
     }
 
     /// What it knows of its zones.
@@ -273,11 +318,15 @@ impl Zone {
         self.folder.join("ca/ca.pem")
     }
 
-    /// A token for one Dataplane.
+    /// A token for one Dataplane, as soon as the zone has the key of its mesh.
     pub async fn token(&self, mesh: &str, name: &str) -> Result<String, SandboxError> {
         let request = serde_json::json!({ "mesh": mesh, "name": name, "validFor": "24h0m0s" });
-        let answer = self.http.post("/tokens/dataplane", &request).await?;
-        Ok(answer.as_str().unwrap_or_default().to_owned())
+        let what = format!("{} having the signing key of mesh {mesh}", self.name);
+        until(&what, std::time::Duration::from_secs(30), async || {
+            let answer = self.http.post("/tokens/dataplane", &request).await.ok()?;
+            answer.as_str().map(str::to_owned)
+        })
+        .await
     }
 
     /// A token for all Dataplanes of a mesh, which a pool needs.

@@ -4,6 +4,7 @@ use std::{
     fs,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use tokio::{
     net::UnixStream,
 };
 
-use crate::{Http, Process, Sandbox, SandboxError, Zone, free_port};
+use crate::{Http, Process, Sandbox, SandboxError, Zone, free_port, until};
 
 /// One BUILTIN gateway instance.
 #[derive(Clone, Debug)]
@@ -174,7 +175,7 @@ async fn admin_get(socket: &Path, path: &str) -> std::io::Result<String> {
 }
 
 impl Zone {
-    /// Makes an address a member of a service: registers a Dataplane for it.
+    /// Makes an address a member of a service: registers a Dataplane for it, as soon as the zone has the mesh.
     pub async fn register(
         &self,
         mesh: &str,
@@ -194,6 +195,11 @@ impl Zone {
                 }],
             },
         });
+        let what = format!("{} having mesh {mesh}", self.name);
+        until(&what, Duration::from_secs(30), async || {
+            self.http.get(&format!("/meshes/{mesh}")).await.ok()
+        })
+        .await?;
         self.http
             .put(&format!("/meshes/{mesh}/dataplanes/{name}"), &dataplane)
             .await?;

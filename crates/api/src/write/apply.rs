@@ -3,6 +3,7 @@
 use axum::{body::Body, extract::State, response::Response};
 use bytes::Bytes;
 use http::StatusCode;
+use portolan_access::User;
 use portolan_gateway::diff::GatewayDiff;
 use portolan_model::Revision;
 use portolan_store::Outcome;
@@ -52,8 +53,8 @@ pub(crate) async fn apply(
     body: Body,
 ) -> Result<Response, Problem> {
     let body = body::read(&call.headers, body, api.max_apply_bytes).await?;
-    let is_admin = call.caller.is_admin(api.localhost_is_admin);
-    let mut prepared = read_and_check(&api, Format::of(&call.headers), body, is_admin).await?;
+    let format = Format::of(&call.headers);
+    let mut prepared = read_and_check(&api, format, body, call.user.clone()).await?;
     let diff = call.query.first("dryRun") == "diff";
     if diff || call.query.is("dryRun") {
         let snapshot = api.store.index().snapshot();
@@ -107,7 +108,7 @@ async fn read_and_check(
     api: &Shared,
     format: Format,
     body: Bytes,
-    is_admin: bool,
+    user: User,
 ) -> Result<Vec<Prepared>, Problem> {
     let api = Shared::clone(api);
     let work = tokio::task::spawn_blocking(move || {
@@ -118,7 +119,7 @@ async fn read_and_check(
             return Err(Problem::bad_request("no resource(s) passed to apply"));
         }
         for kind in resources.iter().filter_map(plan::kind) {
-            access::check(kind, is_admin)?;
+            access::check(kind, &user)?;
         }
         plan::check(&api.role, &api.store.index().snapshot(), resources).map_err(|violations| {
             Problem::invalid_resources("Could not process resources", violations)

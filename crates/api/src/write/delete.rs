@@ -19,7 +19,7 @@ pub(crate) async fn delete(
     State(api): State<Shared>,
     call: Call,
 ) -> Result<Response, Problem> {
-    refusal::check_writable(&api.role, kind)?;
+    refusal::check_writable(&api.role, kind, &call.name)?;
     let expect = refusal::expectation(&call.headers)?;
     let snapshot = api.store.index().snapshot();
     refusal::check_mesh(&snapshot, kind, &call.mesh)?;

@@ -98,7 +98,7 @@ fn prepare_one(role: &Role, snapshot: &Snapshot, document: Value) -> Result<Prep
         };
         return Err((resource, vec![violation("type", reason)]));
     };
-    if let Some(reason) = refusal::read_only(role, kind) {
+    if let Some(reason) = refusal::read_only(role, kind, &meta.name) {
         return Err((resource, vec![violation("type", reason.trim_end())]));
     }
     let prepared =

@@ -28,7 +28,7 @@ pub(crate) async fn put(
     call: Call,
     body: Body,
 ) -> Result<Response, Problem> {
-    refusal::check_writable(&api.role, kind)?;
+    refusal::check_writable(&api.role, kind, &call.name)?;
     refusal::check_mesh(&api.store.index().snapshot(), kind, &call.mesh)?;
     let expect = refusal::expectation(&call.headers)?;
     let body = body::read(&call.headers, body, api.max_body_bytes).await?;

@@ -17,9 +17,9 @@ const READ_ONLY_IN_ZONE: &str = "On zone control plane you can only modify zone 
     'kumactl apply' or via the HTTP API. You can still use 'kumactl' or the HTTP API to modify the rest \
     of the resource on the global control plane.\n";
 
-/// Whether the kind is written elsewhere; then what Kuma says to that.
-pub(super) fn read_only(role: &Role, kind: Kind) -> Option<&'static str> {
-    if role.owns(kind) {
+/// Whether the resource is written elsewhere; then what Kuma says to that.
+pub(super) fn read_only(role: &Role, kind: Kind, name: &str) -> Option<&'static str> {
+    if role.keeps(kind, name) {
         return None;
     }
     Some(match role {
@@ -28,9 +28,9 @@ pub(super) fn read_only(role: &Role, kind: Kind) -> Option<&'static str> {
     })
 }
 
-/// 405 when the kind is written elsewhere.
-pub(super) fn check_writable(role: &Role, kind: Kind) -> Result<(), Problem> {
-    match read_only(role, kind) {
+/// 405 when the resource is written elsewhere.
+pub(super) fn check_writable(role: &Role, kind: Kind, name: &str) -> Result<(), Problem> {
+    match read_only(role, kind, name) {
         None => Ok(()),
         Some(detail) => Err(Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,

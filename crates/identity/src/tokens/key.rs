@@ -11,10 +11,12 @@ use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{DataplaneClaims, FIRST_KEY_ID, UserClaims, Verifier, ZoneClaims, claims::Content};
+use super::{
+    DataplaneClaims, FIRST_KEY_ID, UserClaims, Verifier, ZoneClaims, claims::Content, pkcs1,
+};
 use crate::{
     Secret,
-    files::{self, Access, FileError},
+    files::{self, FileError},
 };
 
 /// Tokens are valid from a little earlier, for verifiers whose clock is behind.
@@ -31,8 +33,8 @@ pub enum KeyError {
     Unusable(&'static str),
     /// The key file holds something else.
     #[error(
-        "{} holds no RSA private key in PEM; restore it, or remove it to start with a new key (tokens \
-         that the old one signed are then refused)",
+        "{} holds no RSA private key in PEM; restore it, or remove it (tokens that it signed are then \
+         refused)",
         path.display()
     )]
     UnusableFile {
@@ -52,22 +54,51 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// The key in the file `path` (PEM, 0600), id [`FIRST_KEY_ID`]; a new RSA key of 2048 bits if there
-    /// is none. Processes that start at once on one file get the same key.
+    /// A new RSA key of 2048 bits as Kuma keeps one in a secret: PKCS#1 in PEM. Takes some tenths of a
+    /// second.
+    ///
+    /// # Errors
+    /// [`KeyError::Crypto`] when the system cannot make one.
+    pub fn generate() -> Result<Secret, KeyError> {
+        let pair = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)
+            .map_err(|error| KeyError::Crypto(error.to_string()))?;
+        let der = pkcs1::of_pkcs8(pair.serialized_der())
+            .ok_or_else(|| KeyError::Crypto("the new key is not in PKCS#8".to_owned()))?;
+        Ok(Secret::from(pem::encode_config(
+            &pem::Pem::new("RSA PRIVATE KEY", der),
+            pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
+        )))
+    }
+
+    /// The key in the file `path` (PEM), named [`FIRST_KEY_ID`]; `None` if there is no such file.
     ///
     /// # Errors
     /// When the file cannot be used or holds something else.
-    pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
-        let pem = match files::read_private(path)? {
-            Some(pem) => Secret::from(pem),
-            None => create(path)?,
+    pub fn load(path: &Path) -> Result<Option<Self>, KeyError> {
+        let Some(pem) = files::read_private(path)? else {
+            return Ok(None);
         };
-        Self::from_pem(FIRST_KEY_ID, &pem).map_err(|error| match error {
+        let key = Self::from_pem(FIRST_KEY_ID, &Secret::from(pem));
+        key.map(Some).map_err(|error| match error {
             KeyError::Unusable(_) => KeyError::UnusableFile {
                 path: path.to_owned(),
             },
             other => other,
         })
+    }
+
+    /// The key that a secret holds: PEM, or PKCS#1 in DER as old Kumas wrote it.
+    ///
+    /// # Errors
+    /// [`KeyError::Unusable`] when the content is neither.
+    pub fn from_secret(id: &str, content: &[u8]) -> Result<Self, KeyError> {
+        match std::str::from_utf8(content) {
+            Ok(text) => Self::from_pem(id, &Secret::from(text)),
+            Err(_) => {
+                let pem = pem::encode(&pem::Pem::new("RSA PRIVATE KEY", content));
+                Self::from_pem(id, &Secret::from(pem))
+            }
+        }
     }
 
     /// The key in `pem` (PKCS#8 or PKCS#1), named `id`.
@@ -80,7 +111,9 @@ impl SigningKey {
         if !pair.is_compatible(&PKCS_RSA_SHA256) {
             return Err(unusable());
         }
-        let private = EncodingKey::from_rsa_pem(pem.expose().as_bytes()).map_err(|_| unusable())?;
+        let der = pair.serialized_der();
+        let inner = pkcs1::of_pkcs8(der);
+        let private = EncodingKey::from_rsa_der(inner.as_deref().unwrap_or(der));
         let public = PublicKey(DecodingKey::from_rsa_der(pair.public_key_raw()));
         Ok(Self {
             id: id.to_owned(),
@@ -166,8 +199,14 @@ impl std::fmt::Debug for SigningKey {
 }
 
 /// The half of a signing key that verifies.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PublicKey(pub(super) DecodingKey);
+
+impl std::fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PublicKey")
+    }
+}
 
 impl PublicKey {
     /// The public key in `pem` (`BEGIN PUBLIC KEY` or `BEGIN RSA PUBLIC KEY`).
@@ -182,25 +221,5 @@ impl PublicKey {
         DecodingKey::from_rsa_pem(pem.as_bytes())
             .map(Self)
             .map_err(|_| KeyError::Unusable("public"))
-    }
-}
-
-/// Makes a new key at `path`, or takes that of a process that was faster.
-fn create(path: &Path) -> Result<Secret, KeyError> {
-    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
-        files::create_dir(dir)?;
-    }
-    let pair = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)
-        .map_err(|error| KeyError::Crypto(error.to_string()))?;
-    let pem = pair.serialize_pem();
-    if files::write_new(path, &pem, Access::Private)? {
-        tracing::info!(file = %path.display(), "created a signing key for tokens");
-        return Ok(pem.into());
-    }
-    match files::read_private(path)? {
-        Some(pem) => Ok(pem.into()),
-        None => Err(KeyError::UnusableFile {
-            path: path.to_owned(),
-        }),
     }
 }

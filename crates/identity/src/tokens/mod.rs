@@ -13,12 +13,13 @@
 mod check;
 mod claims;
 mod key;
+mod pkcs1;
 mod verifier;
 
 pub use check::{Mismatch, Proxy};
 pub use claims::{DataplaneClaims, UserClaims, ZoneClaims};
 pub use key::{KeyError, PublicKey, SigningKey};
-pub use verifier::{TokenError, Verifier};
+pub use verifier::{TokenError, Verifier, claimed_mesh, key_id};
 
 /// The id of a first signing key.
 pub const FIRST_KEY_ID: &str = "1";

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::{fs, os::unix::fs::PermissionsExt, sync::LazyLock, time::Duration};
+use std::{fs, sync::LazyLock, time::Duration};
 
 use jiff::{Timestamp, ToSpan};
 use portolan_model::proto::mesh::Dataplane;
@@ -13,8 +13,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// RSA keys are slow to make, so the tests share two.
 static KEYS: LazyLock<[SigningKey; 2]> = LazyLock::new(|| {
-    let dir = tempfile::tempdir().unwrap();
-    ["a", "b"].map(|name| SigningKey::load_or_create(&dir.path().join(name)).unwrap())
+    [(); 2].map(|()| SigningKey::from_pem("1", &SigningKey::generate().unwrap()).unwrap())
 });
 
 fn claims() -> DataplaneClaims {
@@ -131,10 +130,9 @@ fn revoked_tokens_are_refused() {
     });
     let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256);
     header.kid = Some("1".into());
-    let dir = tempfile::tempdir().unwrap();
-    let key = SigningKey::load_or_create(&dir.path().join("key")).unwrap();
-    let pem = fs::read(dir.path().join("key")).unwrap();
-    let private = jsonwebtoken::EncodingKey::from_rsa_pem(&pem).unwrap();
+    let pem = SigningKey::generate().unwrap();
+    let key = SigningKey::from_pem("1", &pem).unwrap();
+    let private = jsonwebtoken::EncodingKey::from_rsa_pem(pem.expose().as_bytes()).unwrap();
     let token = jsonwebtoken::encode(&header, &content, &private).unwrap();
 
     let mut verifier = key.verifier();
@@ -148,19 +146,48 @@ fn revoked_tokens_are_refused() {
 }
 
 #[test]
-fn a_key_file_is_private_and_kept() {
+fn a_key_file_is_used_if_there_is_one() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("keys/dataplane");
-    let created = SigningKey::load_or_create(&path).unwrap();
-    let mode = fs::metadata(&path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-    let loaded = SigningKey::load_or_create(&path).unwrap();
-    let token = created.issue_dataplane(&claims(), HOUR).unwrap();
-    loaded.verifier().verify_dataplane(token.expose()).unwrap();
+    let path = dir.path().join("key");
+    assert!(SigningKey::load(&path).unwrap().is_none());
+    let pem = SigningKey::generate().unwrap();
+    fs::write(&path, pem.expose()).unwrap();
+    let loaded = SigningKey::load(&path).unwrap().unwrap();
+    let token = loaded.issue_dataplane(&claims(), HOUR).unwrap();
+    let same = SigningKey::from_pem("1", &pem).unwrap();
+    same.verifier().verify_dataplane(token.expose()).unwrap();
 
     fs::write(&path, "nonsense").unwrap();
-    let error = SigningKey::load_or_create(&path).unwrap_err().to_string();
+    let error = SigningKey::load(&path).unwrap_err().to_string();
     assert!(error.contains("holds no RSA private key"), "{error}");
+}
+
+#[test]
+fn a_key_in_a_secret_is_read_in_every_form() {
+    let pem = SigningKey::generate().unwrap();
+    assert!(
+        pem.expose()
+            .starts_with("-----BEGIN RSA PRIVATE KEY-----\n")
+    );
+    let key = SigningKey::from_pem("1", &pem).unwrap();
+    let der = pem::parse(pem.expose()).unwrap().into_contents();
+    let pair = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
+        .unwrap()
+        .serialize_pem();
+    let pkcs8 = SigningKey::from_pem("1", &Secret::from(&*pair)).unwrap();
+    for (content, key) in [
+        (pem.expose().as_bytes(), &key),
+        (&der, &key),
+        (pair.as_bytes(), &pkcs8),
+    ] {
+        let read = SigningKey::from_secret("1", content).unwrap();
+        let token = read.issue_dataplane(&claims(), HOUR).unwrap();
+        key.verifier().verify_dataplane(token.expose()).unwrap();
+    }
+    for wrong in [&b""[..], b"hunter2", b"\xff\x00", &der[..100]] {
+        let error = SigningKey::from_secret("1", wrong).unwrap_err().to_string();
+        assert!(error.contains("not an RSA private key"), "{error}");
+    }
 }
 
 #[test]

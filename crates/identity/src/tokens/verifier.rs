@@ -32,6 +32,17 @@ pub enum TokenError {
         /// The id that the token names.
         id: String,
     },
+    /// The key that the token names is none.
+    #[error(
+        "the signing key {id:?} cannot be used, because {secret} holds no RSA private key; write it anew, \
+         or delete it"
+    )]
+    UnusableKey {
+        /// The id that the token names.
+        id: String,
+        /// The secret that should hold the key.
+        secret: String,
+    },
     /// The signature is not that of the key that the token names.
     #[error(
         "the token's signature is wrong: it was changed, or another control plane issued it; generate \
@@ -134,28 +145,53 @@ impl Verifier {
         token: &str,
         kind: &'static str,
     ) -> Result<Content<C>, TokenError> {
-        let refusal = |error: jsonwebtoken::errors::Error| match error.kind() {
-            ErrorKind::InvalidSignature => TokenError::Signature,
-            ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => TokenError::Algorithm,
-            _ => TokenError::Malformed {
-                kind,
-                reason: error.to_string(),
-            },
-        };
-        let header = jsonwebtoken::decode_header(token).map_err(refusal)?;
-        if header.alg != Algorithm::RS256 {
-            return Err(TokenError::Algorithm);
-        }
-        let id = header.kid.ok_or_else(|| TokenError::Malformed {
-            kind,
-            reason: "its header has no kid".to_owned(),
-        })?;
+        let id = key_id(token, kind)?;
         let Some(key) = self.keys.get(&id) else {
             return Err(TokenError::UnknownKey { id });
         };
         jsonwebtoken::decode(token, &key.0, &signature_only())
             .map(|decoded| decoded.claims)
-            .map_err(refusal)
+            .map_err(|error| refusal(&error, kind))
+    }
+}
+
+/// The id of the key that a token says it is signed with: which key to look for. `kind` is what the token
+/// should be one of, for the message. Nothing is verified yet but the algorithm.
+///
+/// # Errors
+/// [`TokenError::Malformed`] and [`TokenError::Algorithm`].
+pub fn key_id(token: &str, kind: &'static str) -> Result<String, TokenError> {
+    let header =
+        jsonwebtoken::decode_header(token.trim()).map_err(|error| refusal(&error, kind))?;
+    if header.alg != Algorithm::RS256 {
+        return Err(TokenError::Algorithm);
+    }
+    header.kid.ok_or_else(|| TokenError::Malformed {
+        kind,
+        reason: "its header has no kid".to_owned(),
+    })
+}
+
+/// The mesh that a data plane's token says it is of, to find the key that verifies it: only a verified token
+/// is to be believed.
+///
+/// # Errors
+/// [`TokenError::Malformed`].
+pub fn claimed_mesh(token: &str) -> Result<String, TokenError> {
+    let kind = "data plane";
+    let claims = jsonwebtoken::dangerous::insecure_decode::<DataplaneClaims>(token.trim());
+    let claims = claims.map_err(|error| refusal(&error, kind))?;
+    Ok(claims.claims.mesh)
+}
+
+fn refusal(error: &jsonwebtoken::errors::Error, kind: &'static str) -> TokenError {
+    match error.kind() {
+        ErrorKind::InvalidSignature => TokenError::Signature,
+        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => TokenError::Algorithm,
+        _ => TokenError::Malformed {
+            kind,
+            reason: error.to_string(),
+        },
     }
 }
 

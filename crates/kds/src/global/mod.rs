@@ -26,6 +26,10 @@ pub use registry::{Counts, ZoneState, Zones};
 use crate::{encode::Encoder, names::Side};
 use registry::Registry;
 
+/// Decides whether a peer is the zone that it says it is: gets the zone's name and the token that it showed,
+/// and says why it is refused.
+pub type Admit = Arc<dyn Fn(&str, Option<&str>) -> Result<(), String> + Send + Sync>;
+
 /// What a global needs to serve its zones.
 #[derive(Clone)]
 pub struct GlobalConfig {
@@ -33,6 +37,8 @@ pub struct GlobalConfig {
     pub instance_id: String,
     /// What zones get, and where what they send goes.
     pub store: Arc<dyn Store>,
+    /// Asked whenever a zone opens a stream.
+    pub admit: Admit,
     /// Largest message in bytes, each way. Kuma's default is 10 MiB.
     pub max_message_bytes: usize,
     /// How long a zone waits between two health checks.
@@ -40,11 +46,12 @@ pub struct GlobalConfig {
 }
 
 impl GlobalConfig {
-    /// With the usual limits.
-    pub fn new(instance_id: String, store: Arc<dyn Store>) -> Self {
+    /// With the usual limits, for zones that `admit` lets in.
+    pub fn new(instance_id: String, store: Arc<dyn Store>, admit: Admit) -> Self {
         Self {
             instance_id,
             store,
+            admit,
             max_message_bytes: 10 * 1024 * 1024,
             health_check_interval: Duration::from_secs(300),
         }

@@ -16,7 +16,7 @@ use portolan_proto::{
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, info_span, warn};
 
 use super::{Server, sync};
 
@@ -39,6 +39,20 @@ fn zone_of(metadata: &MetadataMap) -> Result<String, Status> {
     Ok(zone.to_owned())
 }
 
+impl Server {
+    /// The zone that calls, once it has shown that it is that zone.
+    fn admitted(&self, metadata: &MetadataMap) -> Result<String, Status> {
+        let zone = zone_of(metadata)?;
+        let authorization = metadata.get("authorization");
+        let token = authorization.map(|value| {
+            let value = value.to_str().unwrap_or_default();
+            value.strip_prefix("Bearer ").unwrap_or(value)
+        });
+        (self.shared.config.admit)(&zone, token).map_err(Status::unauthenticated)?;
+        Ok(zone)
+    }
+}
+
 #[tonic::async_trait]
 impl KdsSyncService for Server {
     type GlobalToZoneSyncStream = Boxed<DeltaDiscoveryResponse>;
@@ -48,7 +62,10 @@ impl KdsSyncService for Server {
         &self,
         request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::GlobalToZoneSyncStream>, Status> {
-        let zone = zone_of(request.metadata())?;
+        // A refused zone opens all its streams at once; one line tells.
+        let zone = self
+            .admitted(request.metadata())
+            .inspect_err(|status| warn!(reason = status.message(), "zone refused"))?;
         self.shared
             .ensure_zone(&zone)
             .await
@@ -69,7 +86,7 @@ impl KdsSyncService for Server {
         &self,
         request: Request<Streaming<DeltaDiscoveryResponse>>,
     ) -> Result<Response<Self::ZoneToGlobalSyncStream>, Status> {
-        let zone = zone_of(request.metadata())?;
+        let zone = self.admitted(request.metadata())?;
         self.shared
             .ensure_zone(&zone)
             .await
@@ -97,7 +114,7 @@ impl GlobalKdsService for Server {
         &self,
         request: Request<Streaming<XdsConfigResponse>>,
     ) -> Result<Response<Self::StreamXDSConfigsStream>, Status> {
-        zone_of(request.metadata())?;
+        self.admitted(request.metadata())?;
         Ok(Response::new(silent(request.into_inner())))
     }
 
@@ -105,7 +122,7 @@ impl GlobalKdsService for Server {
         &self,
         request: Request<Streaming<StatsResponse>>,
     ) -> Result<Response<Self::StreamStatsStream>, Status> {
-        zone_of(request.metadata())?;
+        self.admitted(request.metadata())?;
         Ok(Response::new(silent(request.into_inner())))
     }
 
@@ -113,7 +130,7 @@ impl GlobalKdsService for Server {
         &self,
         request: Request<Streaming<ClustersResponse>>,
     ) -> Result<Response<Self::StreamClustersStream>, Status> {
-        zone_of(request.metadata())?;
+        self.admitted(request.metadata())?;
         Ok(Response::new(silent(request.into_inner())))
     }
 
@@ -121,7 +138,7 @@ impl GlobalKdsService for Server {
         &self,
         request: Request<ZoneHealthCheckRequest>,
     ) -> Result<Response<ZoneHealthCheckResponse>, Status> {
-        zone_of(request.metadata())?;
+        self.admitted(request.metadata())?;
         let seconds = self.shared.config.health_check_interval.as_secs();
         let interval = Duration {
             seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
@@ -149,7 +166,7 @@ impl StatusService for Server {
         &self,
         request: Request<Streaming<ZoneStatus>>,
     ) -> Result<Response<ReportEnd>, Status> {
-        let zone = zone_of(request.metadata())?;
+        let zone = self.admitted(request.metadata())?;
         let mut statuses = request.into_inner();
         loop {
             tokio::select! {

@@ -3,6 +3,7 @@
 mod streams;
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -29,6 +30,8 @@ pub struct ZoneConfig {
     pub globals: Vec<String>,
     /// For `grpcs://`.
     pub tls: Arc<rustls::ClientConfig>,
+    /// The file with the zone's token, read anew for each connection; `None` where the global asks for none.
+    pub token_file: Option<PathBuf>,
     /// Identity of this process.
     pub instance_id: String,
     /// Where what the global sends goes, and what the global gets.

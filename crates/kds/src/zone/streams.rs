@@ -1,6 +1,10 @@
 //! Everything that a zone says to its global on one connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::StreamExt;
 use portolan_model::Kind;
@@ -15,7 +19,12 @@ use portolan_proto::{
 use portolan_store::StoreError;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, WatchStream};
-use tonic::{Code, Request, Status, codec::CompressionEncoding, transport::Channel};
+use tonic::{
+    Code, Request, Status,
+    codec::CompressionEncoding,
+    metadata::{Ascii, MetadataValue},
+    transport::Channel,
+};
 use tracing::{debug, info, warn};
 
 use super::ZoneConfig;
@@ -35,11 +44,16 @@ const STORE_RETRY: Duration = Duration::from_millis(500);
 /// Until the global says otherwise.
 const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(300);
 
+/// The value of the metadata `authorization`.
+type Token = MetadataValue<Ascii>;
+
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SessionError {
     #[error("cannot connect: {0}")]
     Connect(String),
+    #[error("cannot use the zone's token in {}: {reason}", path.display())]
+    Token { path: PathBuf, reason: String },
     #[error("{}", .0.message())]
     Stream(#[from] Status),
 }
@@ -50,18 +64,35 @@ pub(super) async fn session(
     encoder: &Arc<Encoder>,
     address: &Address,
 ) -> Result<(), SessionError> {
+    let token = config.token_file.as_deref().map(token).transpose()?;
+    let token = token.as_ref();
     let channel = connect::connect(address, &config.tls)
         .await
         .map_err(|error| SessionError::Connect(chain(&error)))?;
     info!("connected to the global");
     config.connected.send_replace(true);
     tokio::select! {
-        ended = from_global(config, channel.clone()) => ended?,
-        ended = to_global(config, encoder, channel.clone()) => ended?,
-        ended = health_checks(config, channel.clone()) => ended?,
-        ended = reports(config, channel) => ended?,
+        ended = from_global(config, token, channel.clone()) => ended?,
+        ended = to_global(config, token, encoder, channel.clone()) => ended?,
+        ended = health_checks(config, token, channel.clone()) => ended?,
+        ended = reports(config, token, channel) => ended?,
     }
     Ok(())
+}
+
+/// What the zone shows the global, from the file that the token is in.
+fn token(path: &Path) -> Result<Token, SessionError> {
+    let unusable = |reason: String| SessionError::Token {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let mut value: Token = format!("Bearer {}", text.trim())
+        .parse()
+        .map_err(|_| unusable("it is no token".to_owned()))?;
+    // Logs of the HTTP library, which print headers, leave it out.
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// An error with its causes: the first alone says too little.
@@ -75,9 +106,16 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn request<T>(config: &ZoneConfig, message: T) -> Result<Request<T>, Status> {
+fn request<T>(
+    config: &ZoneConfig,
+    token: Option<&Token>,
+    message: T,
+) -> Result<Request<T>, Status> {
     let mut request = Request::new(message);
     let metadata = request.metadata_mut();
+    if let Some(token) = token {
+        metadata.insert("authorization", token.clone());
+    }
     let zone = config
         .zone
         .parse()
@@ -105,7 +143,11 @@ fn sync_client(config: &ZoneConfig, channel: Channel) -> KdsSyncServiceClient<Ch
 }
 
 /// Takes what the global owns: each response is one transaction, its acknowledgement follows.
-async fn from_global(config: &ZoneConfig, channel: Channel) -> Result<(), Status> {
+async fn from_global(
+    config: &ZoneConfig,
+    token: Option<&Token>,
+    channel: Channel,
+) -> Result<(), Status> {
     let (requests, outgoing) = mpsc::channel::<DeltaDiscoveryRequest>(QUEUE);
     let holds = config.store.index().snapshot().watermark().cloned();
     let kinds = || Kind::all().filter(|kind| kind.direction.to_zone());
@@ -119,7 +161,7 @@ async fn from_global(config: &ZoneConfig, channel: Channel) -> Result<(), Status
     for kind in kinds().filter(|kind| !kind.is_own()) {
         subscribe(kind).await?;
     }
-    let call = request(config, ReceiverStream::new(outgoing))?;
+    let call = request(config, token, ReceiverStream::new(outgoing))?;
     let mut responses = sync_client(config, channel)
         .global_to_zone_sync(call)
         .await?
@@ -182,11 +224,12 @@ async fn take(
 /// Sends what the zone owns. The roles are reversed: the global asks, the zone responds.
 async fn to_global(
     config: &ZoneConfig,
+    token: Option<&Token>,
     encoder: &Arc<Encoder>,
     channel: Channel,
 ) -> Result<(), Status> {
     let (responses, outgoing) = mpsc::channel::<DeltaDiscoveryResponse>(QUEUE);
-    let call = request(config, ReceiverStream::new(outgoing))?;
+    let call = request(config, token, ReceiverStream::new(outgoing))?;
     let mut requests = sync_client(config, channel)
         .zone_to_global_sync(call)
         .await?
@@ -216,11 +259,15 @@ async fn to_global(
 }
 
 /// Tells the global now and then that the zone is there; a Kuma global wants it.
-async fn health_checks(config: &ZoneConfig, channel: Channel) -> Result<(), Status> {
+async fn health_checks(
+    config: &ZoneConfig,
+    token: Option<&Token>,
+    channel: Channel,
+) -> Result<(), Status> {
     let mut client = GlobalKdsServiceClient::new(channel);
     let mut interval = HEALTH_CHECK_INTERVAL;
     loop {
-        let call = request(config, ZoneHealthCheckRequest {})?;
+        let call = request(config, token, ZoneHealthCheckRequest {})?;
         match client.health_check(call).await {
             Ok(answer) => {
                 let given = answer.into_inner().interval.unwrap_or_default().seconds;
@@ -235,10 +282,14 @@ async fn health_checks(config: &ZoneConfig, channel: Channel) -> Result<(), Stat
 }
 
 /// Reports what the zone's proxies serve; a Kuma global does not want to know.
-async fn reports(config: &ZoneConfig, channel: Channel) -> Result<(), Status> {
+async fn reports(
+    config: &ZoneConfig,
+    token: Option<&Token>,
+    channel: Channel,
+) -> Result<(), Status> {
     let statuses = WatchStream::new(config.status.clone()).fuse();
     let mut client = StatusServiceClient::new(channel);
-    match client.report(request(config, statuses)?).await {
+    match client.report(request(config, token, statuses)?).await {
         Err(status) if status.code() != Code::Unimplemented => Err(status),
         Err(_) => std::future::pending().await,
         Ok(_) => Ok(()),

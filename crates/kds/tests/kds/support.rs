@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use portolan_kds::{
-    global::{GlobalConfig, Server, Zones},
+    global::{Admit, GlobalConfig, Server, Zones},
     zone::{self, Keepalive, ZoneConfig},
 };
 use portolan_model::{Labels, ResourceKey, kinds};
@@ -38,8 +38,13 @@ pub struct Global {
 
 /// Serves a store on a free port.
 pub async fn serve(instance: &str, store: Arc<dyn Store>) -> Global {
+    serve_admitted(instance, store, Arc::new(|_, _| Ok(()))).await
+}
+
+/// The same for zones that `admit` lets in.
+pub async fn serve_admitted(instance: &str, store: Arc<dyn Store>, admit: Admit) -> Global {
     let cancel = CancellationToken::new();
-    let config = GlobalConfig::new(instance.to_owned(), Arc::clone(&store));
+    let config = GlobalConfig::new(instance.to_owned(), Arc::clone(&store), admit);
     let server = Server::new(config, cancel.clone());
     let zones = server.zones();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -78,6 +83,7 @@ pub fn zone(name: &str, globals: &[SocketAddr], store: Arc<dyn Store>) -> Zone {
         zone: name.to_owned(),
         globals: globals.iter().map(|it| format!("grpc://{it}")).collect(),
         tls: Arc::new(tls),
+        token_file: None,
         instance_id: format!("{name}-process"),
         store: Arc::clone(&store),
         status,

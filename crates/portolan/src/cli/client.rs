@@ -1,6 +1,10 @@
 //! REST requests.
 
 use futures::{Stream, StreamExt};
+use portolan_identity::{
+    Secret,
+    tls::{self, Trust},
+};
 use portolan_model::Revision;
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde::de::DeserializeOwned;
@@ -11,16 +15,31 @@ use super::{context::Server, errors::Failure};
 /// A control plane.
 pub(crate) struct Client {
     http: reqwest::Client,
-    server: Server,
+    url: String,
+    token: Option<Secret>,
 }
 
 impl Client {
     /// For a server of the user's contexts.
     pub(crate) fn new(server: &Server) -> Result<Self, Failure> {
-        let http = reqwest::Client::builder().build().map_err(Failure::other)?;
+        let mut builder = reqwest::Client::builder();
+        if let Some(path) = &server.ca_file {
+            let pem = std::fs::read_to_string(path).map_err(|error| {
+                Failure::Other(format!(
+                    "cannot read {} (--ca-file): {error}",
+                    path.display()
+                ))
+            })?;
+            let config = tls::client_config(&Trust::Authority(pem), &["h2", "http/1.1"]);
+            builder = builder.use_preconfigured_tls(config.map_err(Failure::other)?);
+        } else if server.url.starts_with("https://") {
+            let config = tls::client_config(&Trust::System, &["h2", "http/1.1"]);
+            builder = builder.use_preconfigured_tls(config.map_err(Failure::other)?);
+        }
         Ok(Self {
-            http,
-            server: server.clone(),
+            http: builder.build().map_err(Failure::other)?,
+            url: server.url.clone(),
+            token: server.user_token()?,
         })
     }
 
@@ -95,10 +114,10 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str, body: Option<String>) -> RequestBuilder {
-        let url = &self.server.url;
+        let url = &self.url;
         let mut request = self.http.request(method, format!("{url}{path}"));
-        if let Some(token) = &self.server.token {
-            request = request.bearer_auth(token);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose());
         }
         if let Some(body) = body {
             request = request
@@ -110,7 +129,7 @@ impl Client {
 
     async fn answer(&self, request: RequestBuilder) -> Result<Response, Failure> {
         let answer = request.send().await.map_err(|error| Failure::Unreachable {
-            url: self.server.url.clone(),
+            url: self.url.clone(),
             reason: cause(&error),
         })?;
         let status = answer.status();

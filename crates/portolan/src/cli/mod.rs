@@ -33,6 +33,20 @@ pub(crate) struct Globals {
     #[arg(long, env = "PORTOLAN_URL", global = true, value_name = "URL")]
     url: Option<String>,
 
+    /// CA certificate (PEM) that an https address is verified with [default: that of the context, or the system's]
+    #[arg(long, env = "PORTOLAN_CA_FILE", global = true, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+
+    /// File with the user token that goes with every request; the variable PORTOLAN_USER_TOKEN takes the token
+    /// itself [default: that of the context, or none]
+    #[arg(
+        long,
+        env = "PORTOLAN_USER_TOKEN_FILE",
+        global = true,
+        value_name = "FILE"
+    )]
+    user_token_file: Option<PathBuf>,
+
     /// The context to use instead of the current one
     #[arg(long, env = "PORTOLAN_CONTEXT", global = true, value_name = "NAME")]
     context: Option<String>,

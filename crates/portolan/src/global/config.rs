@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args as ClapArgs;
 
 use crate::{
-    server::{administrators::Administrators, secret_keys::SecretKeyFiles, storage, tls::TlsFiles},
+    server::{
+        administrators::Administrators, rest::ApiTlsAddress, secret_keys::SecretKeyFiles, storage,
+        tls::TlsFiles,
+    },
     signals::BindAddress,
 };
 
@@ -15,7 +18,7 @@ use crate::{
   portolan global
   portolan global --store postgres://portolan:secret@db/portolan --kds-name global.example.com")]
 pub(crate) struct Args {
-    /// Where the REST API listens. It is plain HTTP: keep it on loopback, or put TLS before it
+    /// Where the REST API listens in plain HTTP: keep it on loopback
     #[arg(
         long,
         env = "PORTOLAN_API_BIND",
@@ -23,6 +26,9 @@ pub(crate) struct Args {
         value_name = "ADDR"
     )]
     pub(crate) api_bind: SocketAddr,
+
+    #[command(flatten)]
+    pub(crate) api_tls: ApiTlsAddress,
 
     /// Where zones connect (KDS over TLS)
     #[arg(
@@ -32,6 +38,10 @@ pub(crate) struct Args {
         value_name = "ADDR"
     )]
     pub(crate) kds_bind: SocketAddr,
+
+    /// Lets zones in without a token: whoever reaches the KDS port may then be any zone
+    #[arg(long, env = "PORTOLAN_ALLOW_ANONYMOUS_ZONES")]
+    pub(crate) allow_anonymous_zones: bool,
 
     /// `postgres://…`, or the path of an SQLite file [default: portolan.db in the data folder]
     #[arg(
@@ -46,7 +56,7 @@ pub(crate) struct Args {
     #[arg(long, env = "PORTOLAN_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// Names by which zones reach this global, for the self-made certificate; may be repeated
+    /// Names by which zones and users reach this global, for the self-made certificate; may be repeated
     #[arg(
         long = "kds-name",
         env = "PORTOLAN_KDS_NAMES",

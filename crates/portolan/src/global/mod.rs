@@ -7,6 +7,7 @@
 //!   signals 5680 ◀── store, requests, status, propagation
 //! ```
 
+mod admission;
 mod config;
 mod metrics;
 mod propagation;
@@ -15,6 +16,7 @@ mod status;
 use std::sync::Arc;
 
 use anyhow::Context;
+use portolan_access::Tokens;
 use portolan_api as api;
 use portolan_kds::global::{GlobalConfig, Server};
 use portolan_model::kinds;
@@ -28,7 +30,7 @@ use metrics::ZoneMetrics;
 use propagation::Propagation;
 
 use crate::{
-    server::{listen, storage, tasks::Tasks, tls},
+    server::{listen, rest::RestListeners, storage, tasks::Tasks, tls},
     signals::{self, Diagnostics, Readiness, Signals},
     version,
 };
@@ -40,7 +42,7 @@ const DEFAULT_MESH: &str = "default";
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let cancel = CancellationToken::new();
     let data_dir = args.data_dir();
-    let api_listener = listen::bind(args.api_bind, "the REST API (--api-bind)")?;
+    let rest = RestListeners::bind(args.api_bind, args.api_tls)?;
     let kds_listener = listen::bind(args.kds_bind, "KDS (--kds-bind)")?;
     let mut tasks = Tasks::new(cancel.clone());
     let diagnostics = Diagnostics::serve(args.diagnostics.bind()?, &mut tasks, &cancel)?;
@@ -49,10 +51,21 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let keys = args.secret_keys.load(&data_dir)?;
     let store = storage::open(args.store.as_deref(), &data_dir, keys, cancel.clone()).await?;
     create_default_mesh(&*store).await?;
+    let tokens = Arc::new(Tokens::of_global(Arc::clone(&store)));
+    tokens.prepare().await?;
+    let (keeper, stop) = (Arc::clone(&tokens), cancel.clone());
+    tasks.spawn("signing keys", async move {
+        keeper.keep_mesh_keys(stop).await;
+        Ok(())
+    });
 
     let instance = version::Instance::new();
     let kds = Server::new(
-        GlobalConfig::new(instance.id.clone(), Arc::clone(&store)),
+        GlobalConfig::new(
+            instance.id.clone(),
+            Arc::clone(&store),
+            admission::of_zones(Arc::clone(&tokens), args.allow_anonymous_zones),
+        ),
         cancel.clone(),
     );
     let mut registry = signals::registry();
@@ -86,12 +99,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         role: api::Role::Global,
         instance: instance.for_api(store.index()),
         status,
+        tokens,
         localhost_is_admin: args.administrators.localhost_is_admin,
         ..api::Api::new(Arc::clone(&store))
     });
     let router = signals::count_requests(&mut registry, router);
     info!(
-        api = %api_listener.local_addr()?,
+        api = %rest.plain()?,
+        api_tls = rest.tls().map(tracing::field::display),
         kds = %kds_listener.local_addr()?,
         diagnostics = diagnostics.address().map(tracing::field::display),
         data = %data_dir.display(),
@@ -102,10 +117,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         registry,
         readiness: Readiness::Store(store),
     });
-    tasks.spawn(
-        "REST API",
-        listen::serve(api_listener, router, None, cancel.clone()),
-    );
+    rest.serve(router, Arc::clone(&certificate), &mut tasks, &cancel);
     tasks.spawn(
         "KDS",
         listen::serve(

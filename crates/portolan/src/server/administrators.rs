@@ -1,11 +1,11 @@
-//! Who may read and write secrets.
+//! Who may read and write secrets, and issue tokens.
 
 use clap::Args;
 
 /// Who is an administrator.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Administrators {
-    /// Whether requests from this machine may read and write secrets
+    /// Whether requests from this machine, without a user token, may read and write secrets and issue tokens
     #[arg(
         long,
         env = "PORTOLAN_LOCALHOST_IS_ADMIN",

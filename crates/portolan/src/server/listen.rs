@@ -15,6 +15,7 @@ use axum_server::{
 };
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 /// How often a peer that says nothing is asked whether it is there.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -32,6 +33,18 @@ pub(crate) fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListene
     })?;
     listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+/// Binds an address that nobody has asked for; if it is taken, `without` says in the log what is missing.
+pub(crate) fn bind_if_free(address: SocketAddr, without: &'static str) -> Option<TcpListener> {
+    let bind = || -> std::io::Result<TcpListener> {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    bind()
+        .inspect_err(|error| warn!(%address, %error, "{without}"))
+        .ok()
 }
 
 /// Serves until cancelled; without `tls` in plain text.

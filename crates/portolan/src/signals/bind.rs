@@ -1,12 +1,8 @@
 //! Where signals are served.
 
-use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
-};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 use clap::Args;
-use tracing::warn;
 
 use crate::server::listen;
 
@@ -14,6 +10,8 @@ use crate::server::listen;
 /// its owner says otherwise.
 const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5680);
 const WHAT: &str = "signals (--diagnostics-bind)";
+const WITHOUT: &str =
+    "no /healthz, /readyz and /metrics: choose an address with --diagnostics-bind";
 
 /// Of a control plane, which serves them unless it is kept from it.
 #[derive(Args, Clone, Copy, Debug)]
@@ -32,26 +30,9 @@ impl BindAddress {
     pub(crate) fn bind(self) -> anyhow::Result<Option<TcpListener>> {
         match self.diagnostics_bind {
             Some(address) => listen::bind(address, WHAT).map(Some),
-            None => Ok(bind_or_warn(DEFAULT)),
+            None => Ok(listen::bind_if_free(DEFAULT, WITHOUT)),
         }
     }
-}
-
-fn bind_or_warn(address: SocketAddr) -> Option<TcpListener> {
-    let bind = || -> io::Result<TcpListener> {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    };
-    bind()
-        .inspect_err(|error| {
-            warn!(
-                %address,
-                %error,
-                "no /healthz, /readyz and /metrics: choose an address with --diagnostics-bind"
-            );
-        })
-        .ok()
 }
 
 /// Of a data plane: there are several on a machine, so none has the default.
@@ -85,7 +66,7 @@ mod tests {
     fn a_taken_address_stops_only_who_asked_for_it() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = taken.local_addr().unwrap();
-        assert!(bind_or_warn(address).is_none());
+        assert!(listen::bind_if_free(address, WITHOUT).is_none());
         let asked = BindAddress {
             diagnostics_bind: Some(address),
         };
@@ -93,7 +74,10 @@ mod tests {
         assert!(error.contains("--diagnostics-bind"), "{error}");
         drop(taken);
         assert_eq!(
-            bind_or_warn(address).unwrap().local_addr().unwrap(),
+            listen::bind_if_free(address, WITHOUT)
+                .unwrap()
+                .local_addr()
+                .unwrap(),
             address
         );
     }

@@ -10,13 +10,28 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use portolan_dataplane::bootstrap::{self, Request, Settings};
+use portolan_dataplane::bootstrap::{self, Answer, Request, Settings};
+use portolan_model::{ResourceKey, kinds};
 use tracing::info;
 
-use super::Args;
+use super::{Args, admission::Admission, registration::Registrar};
+
+/// What answers are made of.
+pub(crate) struct Bootstrap {
+    /// What every bootstrap of this zone says.
+    pub(crate) settings: Settings,
+    /// Reads the Dataplanes that proxies bring.
+    pub(crate) registrar: Arc<Registrar>,
+    /// Checks the tokens of proxies.
+    pub(crate) admission: Admission,
+}
 
 /// What every bootstrap of this zone says.
-pub(crate) fn settings(args: &Args, data_dir: &Path) -> anyhow::Result<Settings> {
+pub(crate) fn settings(
+    args: &Args,
+    data_dir: &Path,
+    admission: &Admission,
+) -> anyhow::Result<Settings> {
     // A certificate from outside is one that the data planes are told to trust, or trust anyway.
     let ca_pem = match &args.dp_tls.certificate {
         Some(_) => String::new(),
@@ -28,7 +43,7 @@ pub(crate) fn settings(args: &Args, data_dir: &Path) -> anyhow::Result<Settings>
     };
     Ok(Settings {
         ca_pem,
-        requires_token: !args.dp_without_token,
+        requires_token: admission.requires_token(),
         port: args.dp_bind.port(),
         server_names: args.dp_names.clone(),
         ..Settings::default()
@@ -36,14 +51,14 @@ pub(crate) fn settings(args: &Args, data_dir: &Path) -> anyhow::Result<Settings>
 }
 
 /// The route.
-pub(crate) fn router(settings: Settings) -> Router {
+pub(crate) fn router(bootstrap: Bootstrap) -> Router {
     Router::new()
         .route("/bootstrap", post(answer))
-        .with_state(Arc::new(settings))
+        .with_state(Arc::new(bootstrap))
 }
 
 async fn answer(
-    State(settings): State<Arc<Settings>>,
+    State(zone): State<Arc<Bootstrap>>,
     uri: Uri,
     headers: HeaderMap,
     Json(request): Json<Request>,
@@ -57,7 +72,7 @@ async fn answer(
         .map(Authority::as_str)
         .or(header)
         .unwrap_or_default();
-    match bootstrap::render(&request, &settings, host) {
+    match rendered(&zone, &request, host) {
         Ok(answer) => {
             let json = headers
                 .get(header::ACCEPT)
@@ -68,11 +83,37 @@ async fn answer(
                 ([("kuma-bootstrap-version", "3")], answer.yaml).into_response()
             }
         }
-        Err(error) => {
-            info!(mesh = request.mesh, name = request.name, %error, "bootstrap refused");
-            let status =
-                StatusCode::from_u16(error.status()).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
-            (status, error.to_string()).into_response()
+        Err((status, reason)) => {
+            info!(
+                mesh = request.mesh,
+                name = request.name,
+                reason,
+                "bootstrap refused"
+            );
+            (status, reason).into_response()
         }
     }
+}
+
+/// A proxy that would not be let in gets no bootstrap either.
+fn rendered(
+    zone: &Bootstrap,
+    request: &Request,
+    host: &str,
+) -> Result<Answer, (StatusCode, String)> {
+    let answer = bootstrap::render(request, &zone.settings, host).map_err(|error| {
+        let status = StatusCode::from_u16(error.status());
+        let status = status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+        (status, error.to_string())
+    })?;
+    let key = ResourceKey::in_mesh(kinds::DATAPLANE, &*request.mesh, &*request.name);
+    let brought = Some(&*request.dataplane_resource).filter(|text| !text.is_empty());
+    let dataplane = zone
+        .registrar
+        .prepare(&key, brought)
+        .map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
+    zone.admission
+        .check(&key, &dataplane, request.dataplane_token.expose())
+        .map_err(|denied| (denied.status(), denied.to_string()))?;
+    Ok(answer)
 }

@@ -5,15 +5,19 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args as ClapArgs;
 
 use crate::{
-    server::{administrators::Administrators, secret_keys::SecretKeyFiles, storage, tls::TlsFiles},
+    server::{
+        administrators::Administrators, rest::ApiTlsAddress, secret_keys::SecretKeyFiles, storage,
+        tls::TlsFiles,
+    },
     signals::BindAddress,
 };
 
 /// Runs a zone control plane: a durable copy of what the global says, and xDS for the zone's gateways.
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "Examples:
-  portolan zone --name zone-1 --global grpcs://global.example.com:5685 --global-ca ca.pem
-  portolan zone --name zone-1 --global grpcs://a:5685 --global grpcs://b:5685 --global-ca ca.pem")]
+  portolan zone --name zone-1 --global grpcs://global.example.com:5685 --global-ca ca.pem --global-token-file token
+  portolan zone --name zone-1 --global grpcs://a:5685 --global grpcs://b:5685 --global-ca ca.pem \\
+    --global-token-file token")]
 pub(crate) struct Args {
     /// Name of the zone, unique among the zones of a global
     #[arg(long, env = "PORTOLAN_ZONE_NAME", value_name = "NAME")]
@@ -37,7 +41,11 @@ pub(crate) struct Args {
     #[arg(long, env = "PORTOLAN_GLOBAL_INSECURE", conflicts_with = "global_ca")]
     pub(crate) global_insecure: bool,
 
-    /// Where the REST API listens. It is plain HTTP: keep it on loopback, or put TLS before it
+    /// File with the zone's token, from `portolan token zone` on the global; read anew for each connection
+    #[arg(long, env = "PORTOLAN_GLOBAL_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) global_token_file: Option<PathBuf>,
+
+    /// Where the REST API listens in plain HTTP: keep it on loopback
     #[arg(
         long,
         env = "PORTOLAN_API_BIND",
@@ -45,6 +53,9 @@ pub(crate) struct Args {
         value_name = "ADDR"
     )]
     pub(crate) api_bind: SocketAddr,
+
+    #[command(flatten)]
+    pub(crate) api_tls: ApiTlsAddress,
 
     /// Where data planes connect (bootstrap and xDS over TLS)
     #[arg(
@@ -68,7 +79,7 @@ pub(crate) struct Args {
     #[arg(long, env = "PORTOLAN_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// Names by which data planes reach this zone, for the self-made certificate; may be repeated
+    /// Names by which data planes and users reach this zone, for the self-made certificate; may be repeated
     #[arg(
         long = "dp-name",
         env = "PORTOLAN_DP_NAMES",

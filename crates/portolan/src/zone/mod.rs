@@ -9,6 +9,7 @@
 //!   signals 5680 ◀── store, requests, compiler, sessions
 //! ```
 
+mod admission;
 mod bootstrap;
 mod compiler;
 mod config;
@@ -25,6 +26,7 @@ mod sessions;
 use std::sync::Arc;
 
 use anyhow::Context;
+use portolan_access::Tokens;
 use portolan_api as api;
 use portolan_identity::{
     tls::{Trust, client_config},
@@ -37,8 +39,10 @@ use portolan_xds::AdsServer;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
+use admission::Admission;
+use bootstrap::Bootstrap;
 pub(crate) use config::Args;
 use metrics::ZoneMetrics;
 use pools::Pools;
@@ -47,7 +51,7 @@ use registration::Registrar;
 use sessions::Sessions;
 
 use crate::{
-    server::{listen, storage, tasks::Tasks, tls},
+    server::{listen, rest::RestListeners, storage, tasks::Tasks, tls},
     signals::{self, Diagnostics, Readiness, Signals},
     version,
 };
@@ -55,21 +59,24 @@ use crate::{
 /// Largest KDS message in bytes; Kuma's default.
 const MAX_MESSAGE_BYTES: usize = 10 * 1024 * 1024;
 
+/// A zone's own key for data plane tokens, in the data folder: zones made one before meshes had keys.
+const OWN_KEY: &str = "dataplane-token.key";
+
 /// Runs until it is told to stop.
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let cancel = CancellationToken::new();
     let data_dir = args.data_dir();
-    let api_listener = listen::bind(args.api_bind, "the REST API (--api-bind)")?;
+    let rest = RestListeners::bind(args.api_bind, args.api_tls)?;
     let dp_listener = listen::bind(args.dp_bind, "data planes (--dp-bind)")?;
     let mut tasks = Tasks::new(cancel.clone());
     let diagnostics = Diagnostics::serve(args.diagnostics.bind()?, &mut tasks, &cancel)?;
     let certificate = tls::server_certificate(&data_dir, &args.dp_tls, &args.dp_names)?;
-    let signing_key = Arc::new(SigningKey::load_or_create(
-        &data_dir.join("dataplane-token.key"),
-    )?);
+    let own_key = SigningKey::load(&data_dir.join(OWN_KEY))?;
 
     let keys = args.secret_keys.load(&data_dir)?;
     let store = storage::open(args.store.as_deref(), &data_dir, keys, cancel.clone()).await?;
+    let tokens = Arc::new(Tokens::of_zone(Arc::clone(&store), own_key));
+    tokens.prepare().await?;
     let instance = version::Instance::new();
     let sessions = Sessions::new();
     let pools = Pools::new();
@@ -108,35 +115,46 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     );
     tokio::spawn(Arc::clone(&registrar).sweep());
 
-    let verifier = (!args.dp_without_token).then(|| Arc::new(signing_key.verifier()));
+    let admission = if args.dp_without_token {
+        warn!(
+            "data planes need no token here (--dp-without-token): everybody may be any Dataplane"
+        );
+        Admission::of_everybody()
+    } else {
+        Admission::by(Arc::clone(&tokens))
+    };
+    let bootstrap = Bootstrap {
+        settings: bootstrap::settings(&args, &data_dir, &admission)?,
+        registrar: Arc::clone(&registrar),
+        admission: admission.clone(),
+    };
     let proxies = ZoneProxies {
         sessions,
         registrar,
-        verifier: verifier.clone(),
+        admission: admission.clone(),
     };
     let grpc = tonic::service::Routes::new(AdsServer::new(Arc::new(proxies)).into_service())
-        .add_service(pools.service(verifier, cancel.clone()));
+        .add_service(pools.service(admission, cancel.clone()));
     let run = pools.run(args.name.clone(), Arc::clone(store.index()), cancel.clone());
     tasks.spawn("pools", async move {
         run.await;
         Ok(())
     });
-    let router = grpc
-        .into_axum_router()
-        .merge(bootstrap::router(bootstrap::settings(&args, &data_dir)?));
+    let router = grpc.into_axum_router().merge(bootstrap::router(bootstrap));
     let api = api::router(api::Api {
         role: api::Role::Zone {
             name: args.name.clone(),
         },
         instance: instance.for_api(store.index()),
-        tokens: Some(signing_key),
+        tokens,
         localhost_is_admin: args.administrators.localhost_is_admin,
         ..api::Api::new(Arc::clone(&store))
     });
     let api = signals::count_requests(&mut registry, api);
     info!(
         zone = args.name,
-        api = %api_listener.local_addr()?,
+        api = %rest.plain()?,
+        api_tls = rest.tls().map(tracing::field::display),
         dp = %dp_listener.local_addr()?,
         diagnostics = diagnostics.address().map(tracing::field::display),
         data = %data_dir.display(),
@@ -146,10 +164,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         registry,
         readiness: Readiness::Alone,
     });
-    tasks.spawn(
-        "REST API",
-        listen::serve(api_listener, api, None, cancel.clone()),
-    );
+    rest.serve(api, Arc::clone(&certificate), &mut tasks, &cancel);
     tasks.spawn(
         "data plane server",
         listen::serve(dp_listener, router, Some(certificate), cancel),
@@ -235,6 +250,7 @@ fn sync_config(
         zone: args.name.clone(),
         globals: args.global.clone(),
         tls: Arc::new(client_config(&trust, &["h2"])?),
+        token_file: args.global_token_file.clone(),
         instance_id: instance_id.to_owned(),
         store: Arc::clone(store),
         status,

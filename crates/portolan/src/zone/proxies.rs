@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use portolan_dataplane::bootstrap::{FEATURE_ACCESS_LOG_SOCKET, access_log_pipe};
-use portolan_identity::{
-    mesh::WorkloadTags,
-    tokens::{Proxy, Verifier},
-};
+use portolan_identity::mesh::WorkloadTags;
 use portolan_model::{ResourceKey, kinds};
 use portolan_proto::{discovery::Node, mesh::Version, well_known::value::Kind as Json};
 use portolan_xds::{Connect, Events, Proxies, Refusal, Session};
@@ -14,6 +11,7 @@ use tonic::{Status, metadata::MetadataMap};
 use tracing::{info, warn};
 
 use super::{
+    admission::Admission,
     identities,
     registration::{Registrar, RegistrationError},
     sessions::Sessions,
@@ -25,8 +23,8 @@ pub(crate) struct ZoneProxies {
     pub(crate) sessions: Arc<Sessions>,
     /// Writes their Dataplanes.
     pub(crate) registrar: Arc<Registrar>,
-    /// Checks tokens; `None` lets everybody in.
-    pub(crate) verifier: Option<Arc<Verifier>>,
+    /// Checks their tokens.
+    pub(crate) admission: Admission,
 }
 
 #[tonic::async_trait]
@@ -70,14 +68,7 @@ impl ZoneProxies {
             .registrar
             .prepare(key, brought)
             .map_err(|error| refusal(&error))?;
-        if let Some(verifier) = &self.verifier {
-            let claims = verifier
-                .verify_dataplane(bearer(metadata))
-                .map_err(|error| Status::unauthenticated(error.to_string()))?;
-            claims
-                .check(&Proxy::of_dataplane(&key.mesh, &key.name, &prepared.spec))
-                .map_err(|error| Status::permission_denied(error.to_string()))?;
-        }
+        self.admission.check(key, &prepared, bearer(metadata))?;
         let admitted = identities::workload_tags(&prepared.spec);
         self.registrar
             .register(prepared)

@@ -43,6 +43,8 @@ pub(crate) enum RegistrationError {
 pub(crate) struct Prepared {
     /// What it says.
     pub(crate) spec: Dataplane,
+    /// Its labels.
+    pub(crate) labels: Labels,
     write: Option<Write>,
 }
 
@@ -83,9 +85,14 @@ impl Registrar {
             Some(yaml) => self.read(key, yaml),
             None => {
                 let snapshot = self.store.index().snapshot();
-                let known = snapshot.get(key).and_then(|known| known.spec_as().ok());
-                let spec = known.ok_or_else(|| RegistrationError::Unknown(key.clone()))?;
-                Ok(Prepared { spec, write: None })
+                let known = snapshot.get(key);
+                let read = known.and_then(|known| Some((known.spec_as().ok()?, &known.labels)));
+                let (spec, labels) = read.ok_or_else(|| RegistrationError::Unknown(key.clone()))?;
+                Ok(Prepared {
+                    spec,
+                    labels: labels.clone(),
+                    write: None,
+                })
             }
         }
     }
@@ -145,13 +152,14 @@ impl Registrar {
         }
         let write = Write::Put {
             key: key.clone(),
-            labels: all,
+            labels: all.clone(),
             spec: encoded,
             expect: Expect::Any,
             created: None,
         };
         Ok(Prepared {
             spec,
+            labels: all,
             write: Some(write),
         })
     }

@@ -18,12 +18,12 @@ mod service;
 
 use std::{sync::Arc, time::Duration};
 
-use portolan_identity::tokens::Verifier;
 use portolan_proto::status::{ScaledGateway, pool_service_server::PoolServiceServer};
 use portolan_store::Index;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::admission::Admission;
 use roster::Roster;
 use service::Service;
 
@@ -53,13 +53,13 @@ impl Pools {
         self.scaled.subscribe()
     }
 
-    /// What pools connect to; without a verifier, everybody is let in.
+    /// What pools connect to.
     pub(super) fn service(
         &self,
-        verifier: Option<Arc<Verifier>>,
+        admission: Admission,
         cancel: CancellationToken,
     ) -> PoolServiceServer<impl portolan_proto::status::pool_service_server::PoolService> {
-        PoolServiceServer::new(Service::new(Arc::clone(&self.roster), verifier, cancel))
+        PoolServiceServer::new(Service::new(Arc::clone(&self.roster), admission, cancel))
     }
 
     /// Assigns until cancelled.

@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt};
-use portolan_identity::tokens::{DataplaneClaims, Verifier};
+use portolan_identity::tokens::DataplaneClaims;
 use portolan_model::validation;
 use portolan_proto::status::{Assignment, PoolStatus, pool_service_server::PoolService};
 use tokio_stream::wrappers::WatchStream;
@@ -12,36 +12,33 @@ use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 use tracing::{info, warn};
 
 use super::roster::Roster;
-use crate::zone::proxies::bearer;
+use crate::zone::{admission::Admission, proxies::bearer};
 
 /// The zone's answer to pools that join.
 pub(super) struct Service {
     roster: Arc<Roster>,
-    verifier: Option<Arc<Verifier>>,
+    admission: Admission,
     cancel: CancellationToken,
 }
 
 impl Service {
     pub(super) fn new(
         roster: Arc<Roster>,
-        verifier: Option<Arc<Verifier>>,
+        admission: Admission,
         cancel: CancellationToken,
     ) -> Self {
         Self {
             roster,
-            verifier,
+            admission,
             cancel,
         }
     }
 
     /// Checks the token of a pool, which holds for all instances that it may run.
     fn admit(&self, metadata: &MetadataMap) -> Result<Option<DataplaneClaims>, Status> {
-        let Some(verifier) = &self.verifier else {
+        let Some(claims) = self.admission.of_pool(bearer(metadata))? else {
             return Ok(None);
         };
-        let claims = verifier
-            .verify_dataplane(bearer(metadata))
-            .map_err(|error| Status::unauthenticated(error.to_string()))?;
         if !claims.name.is_empty() {
             return Err(Status::permission_denied(format!(
                 "the token is for the Dataplane {:?} alone; a pool names its Dataplanes by itself, \

@@ -1,0 +1,103 @@
+//! Which proxies may be which Dataplanes: those whose token says so.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use portolan_access::Tokens;
+use portolan_identity::tokens::{DataplaneClaims, Mismatch, Proxy, TokenError};
+use portolan_model::{ResourceKey, labels};
+
+use super::registration::Prepared;
+
+/// Why a proxy is not let in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Denied {
+    /// The zone cannot tell: it has heard nothing of the mesh's keys.
+    #[error(
+        "the zone has no signing key of mesh {0:?} yet; it takes the key from the global: see whether the mesh \
+         exists, and whether the zone is connected"
+    )]
+    NotYet(String),
+    /// Its token is not good.
+    #[error(transparent)]
+    Token(TokenError),
+    /// Its token is for others.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+}
+
+impl From<Denied> for tonic::Status {
+    fn from(denied: Denied) -> Self {
+        match &denied {
+            Denied::NotYet(_) => Self::unavailable(denied.to_string()),
+            Denied::Token(_) => Self::unauthenticated(denied.to_string()),
+            Denied::Mismatch(_) => Self::permission_denied(denied.to_string()),
+        }
+    }
+}
+
+impl Denied {
+    /// The HTTP status of an answer that says so.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::NotYet(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Token(_) => StatusCode::UNAUTHORIZED,
+            Self::Mismatch(_) => StatusCode::FORBIDDEN,
+        }
+    }
+}
+
+/// Checks the tokens of proxies.
+#[derive(Clone, Debug)]
+pub(crate) struct Admission {
+    /// `None` lets everybody in.
+    tokens: Option<Arc<Tokens>>,
+}
+
+impl Admission {
+    /// By tokens.
+    pub(crate) fn by(tokens: Arc<Tokens>) -> Self {
+        Self {
+            tokens: Some(tokens),
+        }
+    }
+
+    /// Of everybody.
+    pub(crate) fn of_everybody() -> Self {
+        Self { tokens: None }
+    }
+
+    /// Whether a proxy needs a token.
+    pub(crate) fn requires_token(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    /// What the token of a pool allows, whose proxies are checked one by one; `None` where nobody needs one.
+    pub(crate) fn of_pool(&self, token: &str) -> Result<Option<DataplaneClaims>, Denied> {
+        let tokens = self.tokens.as_ref();
+        let claims = tokens.map(|tokens| tokens.dataplane_of_its_mesh(token));
+        claims.transpose().map_err(Denied::Token)
+    }
+
+    /// Whether the proxy that shows `token` may be this Dataplane.
+    pub(crate) fn check(
+        &self,
+        key: &ResourceKey,
+        dataplane: &Prepared,
+        token: &str,
+    ) -> Result<(), Denied> {
+        let Some(tokens) = &self.tokens else {
+            return Ok(());
+        };
+        let claims = tokens.dataplane(&key.mesh, token).map_err(|error| {
+            let unknown = matches!(error, TokenError::UnknownKey { .. });
+            match unknown && !tokens.has_key_of(&key.mesh) {
+                true => Denied::NotYet(key.mesh.to_string()),
+                false => Denied::Token(error),
+            }
+        })?;
+        let mut proxy = Proxy::of_dataplane(&key.mesh, &key.name, &dataplane.spec);
+        proxy.workload = dataplane.labels.get(labels::WORKLOAD).map(String::as_str);
+        Ok(claims.check(&proxy)?)
+    }
+}
