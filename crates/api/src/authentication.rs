@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn only_direct_requests_are_of_this_machine() {
-        let cases: [(&str, &[(&str, &str)], bool); 17] = [
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], bool);
+        let cases: [Case<'_>; 17] = [
             ("127.0.0.1", &[("host", "localhost:5681")], true),
             ("127.0.0.1", &[("host", "127.0.0.1:5681")], true),
             ("127.0.0.1", &[("host", "LOCALHOST")], true),
