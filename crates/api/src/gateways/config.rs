@@ -66,9 +66,15 @@ fn shown(chart: &Chart, snapshot: &Snapshot, dataplane: &ResourceKey, zone: &str
         })
         .collect();
     let faults: Vec<_> = compiled.faults.iter().map(ToString::to_string).collect();
-    let mut shown = json!({ "type": if compiled.is_delegated { "DELEGATED" } else { "BUILTIN" } });
+    let fleet = chart.fleet_of(&dataplane.name);
+    let r#type = match fleet {
+        Some(_) => "BUILTIN",
+        None if compiled.is_delegated => "DELEGATED",
+        None => "STANDARD",
+    };
+    let mut shown = json!({ "type": r#type });
     // The listeners of a delegated gateway are its own.
-    if let Some(fleet) = chart.fleet_of(&dataplane.name) {
+    if let Some(fleet) = fleet {
         let plan: Vec<_> = chart.passages(fleet).iter().map(chain).collect();
         shown["gateway"] = compiled.gateway.as_deref().into();
         shown["tags"] = json!(fleet.tags);

@@ -403,6 +403,13 @@ async fn a_zone_shows_what_an_instance_is_configured_with() {
         served
             .get("/meshes/default/dataplanes/api-1/_config")
             .await
+            .json()["type"],
+        "STANDARD"
+    );
+    assert_eq!(
+        served
+            .get("/meshes/default/dataplanes/none/_config")
+            .await
             .status,
         404
     );
