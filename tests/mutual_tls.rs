@@ -209,14 +209,20 @@ async fn a_strict_member_takes_permitted_members_and_nobody_else() {
         "{told}"
     );
 
-    // A stranger: without TLS, without a certificate, with one of somebody else.
-    assert_eq!(ask(site.back, "/api").await, None);
-    assert_eq!(site.by_openssl(&[]).await, "");
+    // A stranger: without TLS, without a certificate, with one of somebody else. Not even where everybody
+    // in the mesh is permitted.
     let folder = tempfile::tempdir().unwrap();
     let day = std::time::Duration::from_secs(86_400);
     let (cert, key) = mesh::create("default", "ca-1", 2048, day, jiff::Timestamp::now()).unwrap();
     let [cert, key] = signed_by(&cert, key.expose(), folder.path());
-    assert_eq!(site.by_openssl(&["-cert", &cert, "-key", &key]).await, "");
+    for source in ["edge-gateway", "*"] {
+        let permission = permission(source);
+        site.global.http.put(PERMISSION, &permission).await.unwrap();
+        site.served().await;
+        assert_eq!(ask(site.back, "/api").await, None);
+        assert_eq!(site.by_openssl(&[]).await, "");
+        assert_eq!(site.by_openssl(&["-cert", &cert, "-key", &key]).await, "");
+    }
     // The same client with a certificate of the mesh's authority gets in: it is for the right reason that
     // the others did not.
     let secret = async |part: &str| {

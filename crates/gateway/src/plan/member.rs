@@ -20,7 +20,8 @@ use crate::fault::Reason;
 pub struct Member {
     /// Where it takes connections for its application, each address once.
     pub inbounds: Box<[Inbound]>,
-    /// Where the application reaches other services: as a DELEGATED gateway does.
+    /// Where the application reaches other services: as a DELEGATED gateway does. Policies are chosen by
+    /// the tags of the first inbound.
     pub outbound: Arc<DelegatedInstance>,
     /// Fields of its inbounds that had to be left out, and why.
     pub left_out: Box<[(String, Reason)]>,
@@ -67,8 +68,11 @@ impl Member {
                 }
             }
         }
-        let outbound =
-            DelegatedInstance::read(source(&tags), &networking.address, networking.outbound);
+        let source = tags.first().cloned().unwrap_or_default();
+        let outbound = DelegatedInstance {
+            told: told(&tags),
+            ..DelegatedInstance::read(source, &networking.address, networking.outbound)
+        };
         Some(Self {
             inbounds: inbounds.into(),
             outbound: Arc::new(outbound),
@@ -79,10 +83,10 @@ impl Member {
 
 /// Whom others see in requests of the application: all its services. Of a tag that differs among the
 /// inbounds all values are told, as in `web,admin`.
-fn source(inbounds: &[Tags]) -> Tags {
-    let mut source = Tags::new();
+fn told(inbounds: &[Tags]) -> Tags {
+    let mut told = Tags::new();
     for (name, value) in inbounds.iter().flatten() {
-        let values: &mut String = source.entry(name.clone()).or_default();
+        let values: &mut String = told.entry(name.clone()).or_default();
         if values.is_empty() {
             values.push_str(value);
         } else if !values.split(',').any(|known| known == value) {
@@ -90,7 +94,7 @@ fn source(inbounds: &[Tags]) -> Tags {
             values.push_str(value);
         }
     }
-    source
+    told
 }
 
 impl Inbound {

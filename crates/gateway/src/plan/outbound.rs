@@ -17,6 +17,8 @@ use crate::fault::Reason;
 pub struct DelegatedInstance {
     /// Its gateway tags, `kuma.io/zone` among them.
     pub tags: Tags,
+    /// The tags that others are told in requests.
+    pub told: Tags,
     /// Whether its address is one of IPv6.
     pub ipv6: bool,
     /// Where it takes connections, ordered, each address once.
@@ -57,6 +59,7 @@ impl DelegatedInstance {
         }
         outbounds.sort_unstable();
         Self {
+            told: tags.clone(),
             tags,
             ipv6: address
                 .parse()

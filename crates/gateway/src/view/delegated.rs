@@ -196,7 +196,7 @@ impl DelegatedGroup {
         for (outbound, cluster, chosen) in &self.outbounds {
             if is_meant(outbound.destination.service()) {
                 let spoken = reach.spoken(&outbound.destination);
-                let tags = &self.instance.tags;
+                let tags = &self.instance.told;
                 let listener = envoy::outbound_listener(outbound, cluster, chosen, spoken, tags);
                 differs |= replace(&mut self.listeners, outbound.listener_name(), listener);
             }

@@ -1,13 +1,17 @@
 //! The processes of the demo.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use anyhow::Context;
 use portolan_dataplane::envoy::{self, Source};
 use portolan_sandbox::{
     Echo, Gateway, GatewayOptions, Global, GlobalOptions, Pool, PoolOptions, Sandbox, Zone,
-    ZoneOptions, loopback_with_free_port, postgres::Postgres,
+    ZoneOptions, free_port, loopback_with_free_port, postgres::Postgres,
 };
+use serde_json::json;
 
 use super::{resources::PORT, say::Say};
 
@@ -27,6 +31,16 @@ pub(crate) struct Site {
     services: Vec<Echo>,
 }
 
+/// A service with a proxy before it, and a gateway in front, in a mesh of their own.
+pub(crate) struct Member {
+    /// Where the gateway listens.
+    pub(crate) front: IpAddr,
+    /// Where other members reach the service.
+    pub(crate) back: SocketAddr,
+    proxies: [Gateway; 2],
+    service: Echo,
+}
+
 /// Everything that the demo runs; gone when it is dropped.
 pub(crate) struct Fleet {
     /// Where it all lives.
@@ -36,6 +50,7 @@ pub(crate) struct Fleet {
     /// The zones.
     pub(crate) sites: Vec<Site>,
     pools: Vec<Pool>,
+    members: Vec<Member>,
     postgres: Option<Postgres>,
 }
 
@@ -71,6 +86,7 @@ impl Fleet {
             global,
             sites,
             pools: Vec::new(),
+            members: Vec::new(),
             postgres,
         })
     }
@@ -87,6 +103,44 @@ impl Fleet {
         let pool = self.sandbox.pool(&self.sites[0].zone, &options).await?;
         self.pools.push(pool);
         Ok(address)
+    }
+
+    /// Starts, in zone-1, a service as a member of a mesh and a gateway of that mesh.
+    pub(crate) async fn add_member(&mut self, mesh: &str) -> anyhow::Result<&Member> {
+        let last = self.sites.last().map_or(0, |site| third(site.address));
+        // The pool may have taken the next address.
+        let front = loopback_with_free_port(last + 2, PORT)?;
+        let zone = &self.sites[0].zone;
+        let service = self.sandbox.echo("bank-echo", "bank").await?;
+        let back = SocketAddr::new(front, free_port()?);
+        let networking = json!({
+            "address": front.to_string(),
+            "inbound": [{
+                "port": back.port(), "servicePort": service.address.port(),
+                "tags": { "kuma.io/service": "bank", "kuma.io/protocol": "http" },
+            }],
+        });
+        let mut member = self
+            .sandbox
+            .proxy(zone, mesh, "bank-1", &networking)
+            .await?;
+        let options = GatewayOptions {
+            name: "vault-1".to_owned(),
+            mesh: mesh.to_owned(),
+            address: front,
+            service: "vault".to_owned(),
+        };
+        let mut gateway = self.sandbox.gateway(zone, &options).await?;
+        member.listening(back.port()).await?;
+        gateway.listening(PORT).await?;
+        self.members.push(Member {
+            front,
+            back,
+            proxies: [gateway, member],
+            service,
+        });
+        let newest = self.members.last();
+        newest.context("the member that was just added")
     }
 
     /// Starts one more instance in a zone.
@@ -131,6 +185,12 @@ impl Fleet {
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         for pool in &mut self.pools {
             pool.process.stop().await?;
+        }
+        for member in &mut self.members {
+            for proxy in &mut member.proxies {
+                proxy.process.stop().await?;
+            }
+            member.service.process.stop().await?;
         }
         for site in &mut self.sites {
             for gateway in &mut site.gateways {

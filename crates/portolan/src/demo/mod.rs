@@ -7,9 +7,11 @@
 //!              gw-1-1  gw-1-2  gw-2-1  gw-2-2    (the two of a zone share its port)
 //!                frontend api    frontend api
 //!              host-1: a pool with as many more gateway instances as the global says
+//!              vault ─▶ bank-1: a gateway and a member in a mesh with mutual TLS
 //! ```
 
 mod fleet;
+mod members;
 mod resources;
 mod say;
 mod steps;
@@ -78,6 +80,7 @@ async fn walk(fleet: &mut Fleet, say: &Say, once: bool) -> anyhow::Result<()> {
     steps::ask_every_zone(fleet, say).await?;
     steps::change_a_route(fleet, say).await?;
     steps::scale(fleet, say).await?;
+    members::connect_by_mutual_tls(fleet, say).await?;
     steps::lose_the_global(fleet, say).await?;
     if once {
         return Ok(());

@@ -64,6 +64,59 @@ zoneReplicas:
   zone-1: 1
 ";
 
+/// A mesh whose members are connected by mutual TLS, and a gateway in it.
+pub(crate) const SECURE: &str = "\
+type: Mesh
+name: secure
+mtls:
+  enabledBackend: ca-1
+  backends:
+  - name: ca-1
+    type: builtin
+---
+type: TrafficPermission
+mesh: secure
+name: to-bank
+sources:
+- match: { kuma.io/service: vault }
+destinations:
+- match: { kuma.io/service: bank }
+---
+type: MeshGateway
+mesh: secure
+name: vault
+selectors:
+- match: { kuma.io/service: vault }
+conf:
+  listeners:
+  - port: 8080
+    protocol: HTTP
+---
+type: MeshGatewayRoute
+mesh: secure
+name: bank
+selectors:
+- match: { kuma.io/service: vault }
+conf:
+  http:
+    rules:
+    - matches:
+      - path: { match: PREFIX, value: / }
+      backends:
+      - destination: { kuma.io/service: bank }
+";
+
+/// The same permission for somebody else.
+pub(crate) const FOR_OTHERS: &str = "\
+type: TrafficPermission
+mesh: secure
+name: to-bank
+sources:
+- match: { kuma.io/service: office }
+destinations:
+- match: { kuma.io/service: bank }
+";
+
 /// A route that sends `/api` to `service`.
 pub(crate) fn api_route(service: &str) -> serde_json::Value {
     serde_json::json!({

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Longest time that a change may need to be served.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 /// Writes the gateway and its routes on the global with the CLI.
 pub(crate) async fn write_once(fleet: &Fleet, say: &Say) -> anyhow::Result<()> {
@@ -26,7 +26,7 @@ pub(crate) async fn write_once(fleet: &Fleet, say: &Say) -> anyhow::Result<()> {
 }
 
 /// Runs `portolan` as a user would, in the sandbox's folder.
-async fn command(fleet: &Fleet, say: &Say, arguments: &str) -> anyhow::Result<()> {
+pub(super) async fn command(fleet: &Fleet, say: &Say, arguments: &str) -> anyhow::Result<()> {
     say.command(&format!("portolan {arguments}"));
     let output = Command::new(fleet.sandbox.binary())
         .args(arguments.split(' '))
