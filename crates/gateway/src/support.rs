@@ -72,6 +72,12 @@ pub const SUPPORT: &[Support] = &[
     ),
 ];
 
+/// The kinds of which gateways use nothing.
+pub fn unused() -> impl Iterator<Item = Kind> {
+    let unused = SUPPORT.iter().filter(|one| one.level == Level::None);
+    unused.map(|one| one.kind)
+}
+
 const fn of(kind: Kind, level: Level, acts_on: &'static str) -> Support {
     Support {
         kind,

@@ -38,6 +38,7 @@ use crate::{
         table::Routes,
         tcp::{TcpRoute, TcpRoutes},
     },
+    support::unused,
     view::mesh_of,
 };
 use certificates::Certificates;
@@ -104,6 +105,8 @@ pub struct Chart {
     /// Names of the gateway instances of a zone with these tags.
     members: BTreeMap<(Arc<str>, Tags), BTreeSet<Arc<str>>>,
     pub(crate) spots: Spots,
+    /// Resources that gateways do not use.
+    unused: BTreeSet<ResourceKey>,
     /// Made when asked for, gone with each change of a MeshGateway or a gateway instance.
     fleets: OnceLock<Arc<[Fleet]>>,
     listeners: OnceLock<Arc<[Offered]>>,
@@ -123,7 +126,8 @@ impl Chart {
     fn knows(key: &ResourceKey) -> bool {
         let own = [MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET, DATAPLANE].contains(&key.kind);
         let policy = Policies::has(key.kind) || ProxyPolicies::has(key.kind);
-        own || policy || external::is_of_chart(key.kind)
+        let unused = unused().any(|kind| kind == key.kind);
+        own || policy || unused || external::is_of_chart(key.kind)
     }
 
     /// Takes over a resource that was created or changed; `here` as in [`Charts::new`].
@@ -158,6 +162,8 @@ impl Chart {
             self.proxy_policies.put(resource);
         } else if Policies::has(resource.key.kind) {
             self.policies.put(resource);
+        } else if unused().any(|kind| kind == resource.key.kind) {
+            self.unused.insert(resource.key.clone());
         }
     }
 
@@ -180,6 +186,8 @@ impl Chart {
             self.proxy_policies.remove(key);
         } else if Policies::has(key.kind) {
             self.policies.remove(key);
+        } else {
+            self.unused.remove(key);
         }
     }
 
@@ -250,6 +258,11 @@ impl Chart {
     /// What is chosen for the proxies of a fleet in this mesh.
     pub fn for_proxies(&self, mesh: &Arc<str>, fleet: &Fleet) -> ForProxy {
         self.proxy_policies.choose(mesh, &fleet.tags)
+    }
+
+    /// Resources of kinds that gateways do not use.
+    pub(crate) fn unused(&self) -> impl Iterator<Item = &ResourceKey> {
+        self.unused.iter()
     }
 
     /// The services of a zone; nothing if the zone has no Dataplanes.

@@ -59,11 +59,15 @@ pub fn explain(
 ) -> Option<Explanation> {
     let gateway = chart.gateway_called(gateway)?;
     let mut fleets = chart.fleets_of(gateway);
+    let unused: Vec<_> = chart.unused().map(ToString::to_string).collect();
     let mut explanation = Explanation {
         mesh: gateway.key.mesh.to_string(),
         gateway: gateway.name.to_string(),
         target: None,
-        notes: Vec::new(),
+        notes: match unused.is_empty() {
+            true => Vec::new(),
+            false => vec![format!("gateways do not use {}", unused.join(", "))],
+        },
         answers: Vec::new(),
         more_answers: 0,
     };

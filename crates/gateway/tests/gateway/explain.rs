@@ -284,3 +284,25 @@ fn what_sync_renamed_is_known_by_the_name_that_its_author_gave() {
         );
     }
 }
+
+#[test]
+fn what_gateways_do_not_use_is_told() {
+    let unused = "
+---
+type: TrafficRoute
+name: all
+sources: [{match: {kuma.io/service: '*'}}]
+destinations: [{match: {kuma.io/service: '*'}}]
+conf: {destination: {kuma.io/service: '*'}}
+";
+    let with = explained(
+        &with_edge(&format!("{BACKENDS}{unused}")),
+        &get("any", "/shop"),
+    );
+    assert_eq!(with.notes, ["gateways do not use TrafficRoute/default/all"]);
+    assert!(
+        explained(&with_edge(BACKENDS), &get("any", "/shop"))
+            .notes
+            .is_empty()
+    );
+}
