@@ -378,3 +378,28 @@ async fn certificates_and_authorities_change_under_requests() {
     load.answers(100).await;
     load.stop_without_failures().await;
 }
+
+/// Who may write Dataplanes cannot let a running proxy pass for another service.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_whose_dataplane_changes_shows_its_token_again() {
+    let site = Site::start(&mesh("ca-1", &["ca-1"], "STRICT", 3600)).await;
+    let url = format!("/meshes/default/dataplanes/{MEMBER}");
+    let service = |dataplane: &Value| {
+        let tags = &dataplane["networking"]["inbound"][0]["tags"];
+        tags["kuma.io/service"].as_str().map(str::to_owned)
+    };
+    let mut dataplane = site.zone.http.get(&url).await.unwrap();
+    dataplane["networking"]["inbound"][0]["tags"]["kuma.io/service"] = json!("bank");
+    site.zone.http.put(&url, &dataplane).await.unwrap();
+    // It comes back as what it is: its own Dataplane is in its bootstrap.
+    until("the proxy's own Dataplane", LIMIT, async || {
+        let now = site.zone.http.get(&url).await.ok()?;
+        (service(&now).as_deref() == Some("api")).then_some(())
+    })
+    .await
+    .unwrap();
+    answered(site.front, "/api", "api").await;
+    let shown = site.member.admin("/certs").await.unwrap();
+    assert!(shown.contains("spiffe://default/api"), "{shown}");
+    assert!(!shown.contains("spiffe://default/bank"), "{shown}");
+}

@@ -58,7 +58,11 @@ pub const SUPPORT: &[Support] = &[
         Level::Partial,
         "listeners; backends of type file and tcp",
     ),
-    of(kinds::TRAFFIC_PERMISSION, Level::Full, "external services"),
+    of(
+        kinds::TRAFFIC_PERMISSION,
+        Level::Full,
+        "members in a mesh with mutual TLS, external services",
+    ),
     of(
         kinds::TRAFFIC_ROUTE,
         Level::None,

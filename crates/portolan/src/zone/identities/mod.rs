@@ -68,6 +68,8 @@ pub(super) enum Standing {
 pub(super) struct Identities {
     meshes: HashMap<Arc<str>, Authorities>,
     issued: HashMap<ResourceKey, Issued>,
+    /// Proxies for which this signer could not make any, and when to try again.
+    failed: HashMap<ResourceKey, (Arc<Signer>, Timestamp)>,
 }
 
 struct Issued {
@@ -94,6 +96,8 @@ impl Identities {
             let stream = open.get(dataplane);
             stream.is_some_and(|stream| stream.id == issued.session)
         });
+        self.failed
+            .retain(|dataplane, (_, again)| open.contains_key(dataplane) && *again > now);
         let meshes: HashSet<_> = open.keys().map(|key| &key.mesh).collect();
         self.meshes.retain(|mesh, _| meshes.contains(mesh));
         for mesh in meshes {
@@ -111,9 +115,8 @@ impl Identities {
                 Ok(certificate) => self.keep(stored, order, &certificate),
                 Err(error) => {
                     warn!(dataplane = %order.dataplane, %error, "no certificate for a proxy");
-                    if let Some(issued) = self.issued.get_mut(&order.dataplane) {
-                        issued.renew_at = now + AGAIN;
-                    }
+                    self.failed
+                        .insert(order.dataplane, (order.signer, now + AGAIN));
                 }
             }
         }
@@ -122,7 +125,12 @@ impl Identities {
 
     /// When the next certificate has to be made.
     pub(super) fn next_renewal(&self) -> Option<Timestamp> {
-        self.issued.values().map(|issued| issued.renew_at).min()
+        let renewals = self.issued.iter().filter_map(|(dataplane, issued)| {
+            let failed = self.failed.contains_key(dataplane);
+            (!failed).then_some(issued.renew_at)
+        });
+        let again = self.failed.values().map(|(_, again)| *again);
+        renewals.chain(again).min()
     }
 
     /// What becomes of a proxy whose Secrets, beside its identity, are these.
@@ -173,6 +181,10 @@ impl Identities {
         now: Timestamp,
     ) -> Option<Order> {
         let signer = self.meshes.get(&dataplane.mesh)?.signer()?;
+        let failed = self.failed.get(dataplane);
+        if failed.is_some_and(|(by, _)| Arc::ptr_eq(by, signer)) {
+            return None;
+        }
         let tags = tags_of(stored, dataplane).filter(|tags| *tags == *stream.admitted)?;
         let reason = match self.issued.get(dataplane) {
             None => "the proxy has none yet",
@@ -201,6 +213,7 @@ impl Identities {
             reason,
         } = order;
         info!(%dataplane, reason, expires = %made.expires, "made a certificate");
+        self.failed.remove(&dataplane);
         let before = self.issued.get(&dataplane);
         let before = before.map_or_else(
             || told_regenerations(stored, &dataplane),

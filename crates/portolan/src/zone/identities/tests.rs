@@ -233,3 +233,30 @@ async fn many_are_made_in_rounds_and_each_has_its_own() {
     zone.round();
     assert!(zone.identities.issued.is_empty());
 }
+
+#[tokio::test]
+async fn what_cannot_be_made_is_tried_again_later_and_holds_nobody_up() {
+    let mut zone = Zone::new();
+    zone.mesh("ca-1", &[0]).await;
+    let mut keys = Vec::new();
+    for number in 0..=ROUND {
+        let name = format!("web-{number}");
+        zone.dataplane(&name, &name).await;
+        keys.push(zone.connect(&name, &name, 1));
+    }
+    // The authority is known; then it ends.
+    let open = std::mem::take(&mut zone.open);
+    zone.open.insert(keys[0].clone(), open[&keys[0]].clone());
+    zone.round();
+    zone.open = open;
+    zone.now += SignedDuration::from_hours(24 * 366);
+    let rounds = (0..10).take_while(|_| zone.round()).count();
+    assert!(rounds < 3, "{rounds} rounds");
+    assert!(matches!(zone.standing(&keys[1]), Standing::Waits));
+    assert_eq!(zone.identities.next_renewal(), Some(zone.now + AGAIN));
+    // Another authority does not have to wait.
+    zone.now -= SignedDuration::from_hours(24 * 366);
+    zone.mesh("ca-2", &[0, 1]).await;
+    while zone.round() {}
+    assert_eq!(zone.has(&keys[1]).1.issued_backend, "ca-2");
+}
