@@ -36,14 +36,23 @@ struct MeshInsight<'a> {
     policies: BTreeMap<&'static str, Total>,
     dp_versions: Versions,
     #[serde(rename = "mTLS")]
-    mtls: Empty,
+    mtls: Backends,
     services: Services,
     dataplanes_by_type: ByType,
     resources: BTreeMap<&'static str, Total>,
 }
 
-#[derive(Serialize)]
-struct Empty {}
+/// The authorities of a mesh, by what its proxies say of them.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Backends {
+    /// Signed the certificates of so many.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    issued_backends: BTreeMap<String, Count>,
+    /// Are trusted by so many.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    supported_backends: BTreeMap<String, Count>,
+}
 
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -105,11 +114,12 @@ fn insight<'a>(snapshot: &Snapshot, mesh: &'a Resource) -> Result<MeshInsight<'a
     let proxies = proxies::of_mesh(snapshot, name).map_err(unreadable)?;
     let mut dataplanes = Count::default();
     let (mut by_type, mut versions) = (ByType::default(), Versions::default());
-    let mut services = BTreeSet::new();
+    let (mut services, mut backends) = (BTreeSet::new(), Backends::default());
     for proxy in &proxies {
         dataplanes.add(proxy.health());
         count_type(&mut by_type, proxy);
         count_versions(&mut versions, proxy);
+        count_backends(&mut backends, proxy);
         services.extend(services_of(proxy));
     }
     by_type.gateway = by_type.gateway_builtin + by_type.gateway_delegated;
@@ -123,7 +133,7 @@ fn insight<'a>(snapshot: &Snapshot, mesh: &'a Resource) -> Result<MeshInsight<'a
         dataplanes,
         policies: counts(snapshot, name, |kind| kind.policy),
         dp_versions: versions,
-        mtls: Empty {},
+        mtls: backends,
         services: Services {
             total: count(services.len() + external.len()),
             internal: count(services.len()),
@@ -159,6 +169,21 @@ fn count_versions(versions: &mut Versions, proxy: &Proxy) {
             .entry(version.unwrap_or_else(|| UNKNOWN.to_owned()))
             .or_default()
             .add(proxy.health());
+    }
+}
+
+fn count_backends(backends: &mut Backends, proxy: &Proxy) {
+    let Some(mtls) = proxy.mtls() else { return };
+    let issued = (
+        &mut backends.issued_backends,
+        std::slice::from_ref(&mtls.issued_backend),
+    );
+    let supported = (&mut backends.supported_backends, &*mtls.supported_backends);
+    for (counts, names) in [issued, supported] {
+        for name in names.iter().filter(|name| !name.is_empty()) {
+            let count = counts.entry(name.clone()).or_default();
+            count.add(proxy.health());
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use portolan_model::{
             Networking,
             networking::{Gateway, inbound::State, listener},
         },
+        dataplane_insight::Mtls,
     },
 };
 use portolan_store::Snapshot;
@@ -107,6 +108,11 @@ impl Proxy {
     /// The newest connection.
     pub(super) fn last_subscription(&self) -> Option<&DiscoverySubscription> {
         self.insight.subscriptions.last()
+    }
+
+    /// Its certificate in the mesh.
+    pub(super) fn mtls(&self) -> Option<&Mtls> {
+        self.insight.m_tls.as_ref()
     }
 
     /// A gateway does well while it is connected; others need all their services ready for that.

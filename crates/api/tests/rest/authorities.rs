@@ -225,3 +225,33 @@ async fn secrets_of_an_authority_stay_while_it_is_in_use() {
         .await;
     assert_eq!(anew.status, 200, "{}", anew.text());
 }
+
+#[tokio::test]
+async fn the_insight_of_a_mesh_counts_who_has_certificates_of_whom() {
+    let served = serve(Role::Global).await;
+    for (name, issued) in [("one", "ca-1"), ("two", "ca-2"), ("three", "ca-2")] {
+        let (mesh, inbound) = (
+            "default",
+            json!([{ "port": 80, "tags": { "kuma.io/service": name } }]),
+        );
+        let networking = json!({ "address": "10.0.0.1", "inbound": inbound });
+        let dataplane =
+            json!({ "type": "Dataplane", "mesh": mesh, "name": name, "networking": networking });
+        served.seed(&dataplane).await;
+        let mtls = json!({ "issuedBackend": issued, "supportedBackends": ["ca-1", "ca-2"] });
+        let insight = json!({
+            "type": "DataplaneInsight", "mesh": mesh, "name": name, "mTLS": mtls,
+            "subscriptions": [{ "id": "1", "connectTime": "2026-01-01T00:00:00Z" }],
+        });
+        served.seed(&insight).await;
+    }
+    let insight = served.get("/mesh-insights/default").await.json();
+    let count = |count: u32| json!({ "total": count, "online": count });
+    assert_eq!(
+        insight["mTLS"],
+        json!({
+            "issuedBackends": { "ca-1": count(1), "ca-2": count(2) },
+            "supportedBackends": { "ca-1": count(3), "ca-2": count(3) },
+        })
+    );
+}
