@@ -6,6 +6,7 @@ mod connection_manager;
 mod defaults;
 mod endpoints;
 mod external;
+mod faults;
 mod inbound;
 mod listener;
 mod matching;

@@ -71,7 +71,7 @@ const REQUEST_MIRROR_POLICIES: u32 = 30;
 /// `RouteAction.regex_rewrite`
 const REGEX_REWRITE: u32 = 32;
 
-/// The encoded route; made once and kept with it.
+/// The encoded route but for its [faults](super::faults); made once and kept with it.
 pub(super) fn encoded(route: &Route) -> &[u8] {
     route.encoded.get_or_init(|| encode(route))
 }
@@ -87,6 +87,7 @@ pub(super) fn to_cluster(cluster: &str, destination: &Destination, chosen: &Chos
         policy::route_action(chosen, iter::once(destination), out);
     });
     policy::route(chosen, &mut out);
+    policy::faults(chosen, &mut out);
     out.finish()
 }
 

@@ -22,7 +22,9 @@ use envoy_types::pb::{
 use portolan_model::tags::Tags;
 use prost::Message as _;
 
-use super::{Encoded, any, boolean, defaults, policy, route as routes, wire::Message};
+use super::{
+    Encoded, any, boolean, defaults, faults::Faults, policy, route as routes, wire::Message,
+};
 use crate::{
     layout::{self, Layout, Tree},
     plan::{
@@ -82,7 +84,12 @@ pub(crate) fn route_configuration(table: &RouteTable, tags: &Tags, as_lists: boo
         ..RouteConfiguration::default()
     };
     let mut message = Message::default().fields(frame.encode_to_vec());
-    for (host, routes) in table.hosts() {
+    let faults: Vec<_> = table
+        .hosts()
+        .map(|(_, routes)| Faults::of(routes))
+        .collect();
+    for ((host, routes), faults) in table.hosts().zip(&faults) {
+        let routes = Routes { routes, faults };
         message.push_message(VIRTUAL_HOSTS, virtual_host(host, table, routes, as_lists));
     }
     Encoded::new(message.encode())
@@ -110,10 +117,18 @@ fn tags_header(tags: &Tags) -> String {
     pairs.collect::<String>().replace('%', "%%")
 }
 
+/// The routes of a host.
+#[derive(Clone, Copy)]
+struct Routes<'a> {
+    /// In order.
+    routes: &'a [Arc<Route>],
+    faults: &'a Faults,
+}
+
 fn virtual_host<'a>(
     host: &Host,
     table: &RouteTable,
-    routes: &'a [Arc<Route>],
+    routes: Routes<'a>,
     as_lists: bool,
 ) -> Message<'a> {
     let encrypted = !matches!(table.chain().tls, Tls::None);
@@ -132,17 +147,20 @@ fn virtual_host<'a>(
             .collect(),
         ..VirtualHost::default()
     };
-    let message = Message::default().fields(frame.encode_to_vec());
-    if routes.is_empty() {
+    let message = Message::default()
+        .fields(frame.encode_to_vec())
+        .fields(routes.faults.on_host());
+    let Routes { routes: all, .. } = routes;
+    if all.is_empty() {
         return message.field(ROUTES, no_routes());
     }
     if as_lists {
-        return list(message, ROUTES, routes);
+        return routes.list(message, ROUTES, 0..all.len());
     }
-    let matching: Vec<_> = routes.iter().map(|route| &route.entry.matching).collect();
-    let counts = |position: usize| policy::counts(&routes[position].chosen);
+    let matching: Vec<_> = all.iter().map(|route| &route.entry.matching).collect();
+    let counts = |position: usize| policy::counts(&all[position].chosen);
     match layout::arrange(&matching, counts) {
-        Layout::List => list(message, ROUTES, routes),
+        Layout::List => routes.list(message, ROUTES, 0..all.len()),
         Layout::Tree(tree) => message.message(MATCHER, matcher(tree, routes)),
     }
 }
@@ -159,18 +177,30 @@ fn strict_transport_security() -> HeaderValueOption {
     }
 }
 
-fn list<'a>(
-    mut message: Message<'a>,
-    field: u32,
-    routes: impl IntoIterator<Item = &'a Arc<Route>>,
-) -> Message<'a> {
-    for route in routes {
-        message.push(field, routes::encoded(route).into());
+impl<'a> Routes<'a> {
+    /// Adds those at these positions to a message that has them in a field of this number.
+    fn list(
+        self,
+        mut message: Message<'a>,
+        field: u32,
+        positions: impl IntoIterator<Item = usize>,
+    ) -> Message<'a> {
+        for position in positions {
+            let route = &self.routes[position];
+            let encoded = routes::encoded(route);
+            match self.faults.on_route(route) {
+                None => message.push(field, encoded.into()),
+                Some(faults) => {
+                    let both = Message::default().fields(encoded).fields(faults);
+                    message.push_message(field, both);
+                }
+            }
+        }
+        message
     }
-    message
 }
 
-fn matcher(tree: Tree, routes: &[Arc<Route>]) -> Message<'_> {
+fn matcher(tree: Tree, routes: Routes<'_>) -> Message<'_> {
     let input = HttpRequestHeaderMatchInput {
         header_name: ":path".to_owned(),
     };
@@ -194,12 +224,8 @@ fn matcher(tree: Tree, routes: &[Arc<Route>]) -> Message<'_> {
 }
 
 /// A leaf: the list of these routes.
-fn on_match<'a>(leaf: &[usize], routes: &'a [Arc<Route>]) -> Message<'a> {
-    let routes = list(
-        Message::default(),
-        LIST_ROUTES,
-        leaf.iter().map(|position| &routes[*position]),
-    );
+fn on_match<'a>(leaf: &[usize], routes: Routes<'a>) -> Message<'a> {
+    let routes = routes.list(Message::default(), LIST_ROUTES, leaf.iter().copied());
     let any = Message::default()
         .field(TYPE_URL, ROUTE_LIST.as_bytes())
         .message(ANY_VALUE, routes);

@@ -18,7 +18,7 @@ pub(super) struct Message<'a> {
 #[derive(Debug)]
 enum Part<'a> {
     /// Whole fields, with their keys.
-    Fields(Vec<u8>),
+    Fields(Cow<'a, [u8]>),
     /// A string, bytes or an encoded message.
     Field(u32, Cow<'a, [u8]>),
     /// A message in its turn.
@@ -27,7 +27,8 @@ enum Part<'a> {
 
 impl<'a> Message<'a> {
     /// Adds the fields of an encoded message of the same type.
-    pub(super) fn fields(mut self, fields: Vec<u8>) -> Self {
+    pub(super) fn fields(mut self, fields: impl Into<Cow<'a, [u8]>>) -> Self {
+        let fields = fields.into();
         self.length += fields.len();
         self.parts.push(Part::Fields(fields));
         self

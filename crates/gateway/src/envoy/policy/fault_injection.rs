@@ -24,7 +24,7 @@ pub(in crate::envoy) const FILTER: HttpFilter = HttpFilter {
 };
 
 /// What the filter does on a route.
-pub(super) fn on_route(injection: &FaultInjection) -> HttpFault {
+pub(in crate::envoy) fn on_route(injection: &FaultInjection) -> HttpFault {
     HttpFault {
         delay: injection.delay.map(delay),
         abort: injection.abort.map(abort),

@@ -14,7 +14,9 @@ use super::writer::Writer;
 use crate::plan::{destination::Destination, policy::Chosen};
 
 /// `Route.typed_per_filter_config`
-const TYPED_PER_FILTER_CONFIG: u32 = 13;
+pub(super) const ON_ROUTE: u32 = 13;
+/// `VirtualHost.typed_per_filter_config`
+pub(super) const ON_HOST: u32 = 15;
 /// Key of every protobuf map entry.
 const KEY: u32 = 1;
 /// Value of every protobuf map entry.
@@ -39,15 +41,21 @@ pub(super) fn counts(chosen: &Chosen) -> bool {
     limit.is_some_and(|policy| policy.conf.limit.is_some())
 }
 
-/// Writes the fields of a `Route` to backends that policies decide, but for those of its `RouteAction`.
+/// Writes the fields of a `Route` to backends that policies decide, but for those of its `RouteAction`
+/// and for faults, which may stand on its host.
 pub(super) fn route(chosen: &Chosen, out: &mut Writer) {
     let limit = chosen.rate_limit.as_ref();
     if let Some(limit) = limit.and_then(|policy| policy.conf.limit.as_ref()) {
-        on_route(rate_limit::FILTER, &rate_limit::on_route(limit), out);
+        let limit = rate_limit::on_route(limit);
+        per_filter(ON_ROUTE, rate_limit::FILTER, &limit, out);
     }
+}
+
+/// Writes the faults of a `Route` that has its host for itself.
+pub(super) fn faults(chosen: &Chosen, out: &mut Writer) {
     if let Some(policy) = &chosen.fault_injection {
         let faults = fault_injection::on_route(&policy.conf);
-        on_route(fault_injection::FILTER, &faults, out);
+        per_filter(ON_ROUTE, fault_injection::FILTER, &faults, out);
     }
 }
 
@@ -66,9 +74,9 @@ pub(super) fn route_action<'a>(
     }
 }
 
-/// Writes what a filter does on a route.
-fn on_route(filter: HttpFilter, config: &impl Message, out: &mut Writer) {
-    out.nested(TYPED_PER_FILTER_CONFIG, |out| {
+/// Writes what a filter does where `field` stands, [`ON_ROUTE`] or [`ON_HOST`].
+pub(super) fn per_filter(field: u32, filter: HttpFilter, config: &impl Message, out: &mut Writer) {
+    out.nested(field, |out| {
         out.text(KEY, filter.name);
         out.nested(VALUE, |out| {
             out.text(TYPE_URL, filter.type_url);

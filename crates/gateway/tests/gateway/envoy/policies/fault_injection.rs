@@ -86,3 +86,49 @@ fn what_goes_wrong_is_what_the_policy_says() {
     // 200 on average; 70 off is seven standard deviations.
     assert!((130..=270).contains(&broken), "{broken}");
 }
+
+#[test]
+fn what_most_routes_have_spares_the_others() {
+    let port = free_port();
+    let backend =
+        backends::answering(|_| Some("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned()));
+    let ports = [backend];
+    let services = ["broken", "odd", "well"].map(|name| (name, "http", &ports[..]));
+    let more = "
+---
+type: MeshGatewayRoute
+name: more
+selectors: [{match: {kuma.io/service: edge}}]
+conf:
+  http:
+    rules:
+    - matches:
+      - {path: {match: EXACT, value: /1}}
+      - {path: {match: EXACT, value: /2}}
+      - {path: {match: EXACT, value: /3}}
+      backends: [{destination: {kuma.io/service: broken}}]
+    - matches: [{path: {match: EXACT, value: /moved}}]
+      filters: [{redirect: {hostname: other.test, statusCode: 302}}]
+";
+    let abort = |status: u32| format!("{{abort: {{percentage: 100, httpStatus: {status}}}}}");
+    let faults = |service: &str, status| {
+        let service = format!("{service}, kuma.io/protocol: http");
+        policy("FaultInjection", &service, &abort(status))
+    };
+    let yaml = edge(port, &services) + more + &faults("broken", 418) + &faults("odd", 417);
+    let Some(envoy) = Envoy::start(&mut view(&yaml), port) else {
+        return;
+    };
+    let mut client = Client::new(envoy.connect());
+    for (path, status) in [
+        ("/1", 418),
+        ("/broken", 418),
+        ("/odd", 417),
+        ("/well", 200),
+        ("/moved", 302),
+        ("/nowhere", 404),
+    ] {
+        let answer = client.send("GET", "any.test", path, &[]);
+        assert_eq!(answer.status, status, "{path}");
+    }
+}
