@@ -51,6 +51,10 @@ impl Zone {
         Ok(Self { client, bootstrap })
     }
 
+    pub(super) fn url(&self) -> &Url {
+        &self.bootstrap
+    }
+
     /// Envoy's configuration. Asks again, with growing pauses, while the zone is away.
     pub(super) async fn bootstrap(&self, request: &Request) -> Result<String, RunError> {
         let pauses = ExponentialBuilder::default()

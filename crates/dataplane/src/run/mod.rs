@@ -15,6 +15,7 @@ mod drain;
 mod fetch;
 mod folder;
 mod listeners;
+mod machine;
 mod patience;
 mod process;
 mod supervise;
@@ -52,7 +53,7 @@ pub struct RunConfig {
     pub trust: tls::Trust,
     /// The Dataplane, YAML or JSON, with `{{ name }}` where variables go.
     pub dataplane: String,
-    /// The variables.
+    /// The variables, beside `hostname` and `address`: those of this machine, on the way to the zone.
     pub variables: BTreeMap<String, String>,
     /// The data plane's token, if the zone requires one.
     pub token: Option<Secret>,
@@ -178,14 +179,17 @@ async fn run_to_end(
     phase: &watch::Sender<Phase>,
     cancel: &CancellationToken,
 ) -> Result<(), RunError> {
-    let dataplane = template::fill(&config.dataplane, &config.variables)?;
+    let zone = fetch::Zone::new(&config.zone_url, &config.trust)?;
+    let dataplane = tokio::select! {
+        filled = fill(config, &zone) => filled?,
+        () = cancel.cancelled() => return Ok(()),
+    };
     let folder = Folder::open(config.work_dir.as_deref())?;
     let mut request = request(config, &folder, dataplane)?;
     let relay = relay(&request);
     if relay.is_some() {
         request.features.push(FEATURE_ACCESS_LOG_SOCKET.to_owned());
     }
-    let zone = fetch::Zone::new(&config.zone_url, &config.trust)?;
     let bootstrap = tokio::select! {
         bootstrap = zone.bootstrap(&request) => bootstrap?,
         () = cancel.cancelled() => return Ok(()),
@@ -196,6 +200,13 @@ async fn run_to_end(
         relay.finish().await;
     }
     outcome
+}
+
+/// The Dataplane with the values of its variables.
+async fn fill(config: &RunConfig, zone: &fetch::Zone) -> Result<String, RunError> {
+    let text = &config.dataplane;
+    let variables = machine::variables(text, &config.variables, zone.url()).await;
+    Ok(template::fill(text, &variables)?)
 }
 
 /// What passes on access logs. Without it everything else works, and the zone knows.

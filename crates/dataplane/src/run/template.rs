@@ -1,6 +1,6 @@
 //! `{{ name }}` in a Dataplane, so that one file serves many instances.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, iter};
 
 /// A template that cannot be filled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,27 +22,56 @@ pub(super) fn fill(
     variables: &BTreeMap<String, String>,
 ) -> Result<String, TemplateError> {
     let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("{{") {
-        let before = &rest[..start];
-        let (open, close) = if rest[start..].starts_with("{{{") {
-            ("{{{", "}}}")
-        } else {
-            ("{{", "}}")
-        };
-        let inner = &rest[start + open.len()..];
-        let line = text[..text.len() - inner.len()].lines().count();
-        let end = inner.find(close).ok_or(TemplateError::Open(line))?;
-        let name = inner[..end].trim();
-        let value = variables
-            .get(name)
-            .ok_or_else(|| TemplateError::Unknown(name.to_owned()))?;
-        filled.push_str(before);
-        filled.push_str(value);
-        rest = &inner[end + close.len()..];
+    for piece in pieces(text) {
+        match piece? {
+            Piece::Text(text) => filled.push_str(text),
+            Piece::Name(name) => {
+                let value = variables.get(name);
+                filled.push_str(value.ok_or_else(|| TemplateError::Unknown(name.to_owned()))?);
+            }
+        }
     }
-    filled.push_str(rest);
     Ok(filled)
+}
+
+/// The variables that it names, up to what cannot be read.
+pub(super) fn names(text: &str) -> impl Iterator<Item = &str> {
+    let pieces = pieces(text).map_while(Result::ok);
+    pieces.filter_map(|piece| match piece {
+        Piece::Name(name) => Some(name),
+        Piece::Text(_) => None,
+    })
+}
+
+enum Piece<'a> {
+    Text(&'a str),
+    Name(&'a str),
+}
+
+fn pieces(text: &str) -> impl Iterator<Item = Result<Piece<'_>, TemplateError>> {
+    let mut rest = text;
+    iter::from_fn(move || match rest.find("{{") {
+        _ if rest.is_empty() => None,
+        Some(0) => {
+            let (open, close) = match rest.starts_with("{{{") {
+                true => ("{{{", "}}}"),
+                false => ("{{", "}}"),
+            };
+            let inner = &rest[open.len()..];
+            let Some(end) = inner.find(close) else {
+                let line = text[..text.len() - inner.len()].lines().count();
+                rest = "";
+                return Some(Err(TemplateError::Open(line)));
+            };
+            rest = &inner[end + close.len()..];
+            Some(Ok(Piece::Name(inner[..end].trim())))
+        }
+        next => {
+            let before;
+            (before, rest) = rest.split_at(next.unwrap_or(rest.len()));
+            Some(Ok(Piece::Text(before)))
+        }
+    })
 }
 
 #[cfg(test)]

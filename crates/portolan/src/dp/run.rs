@@ -37,7 +37,8 @@ pub(crate) struct Args {
     )]
     dataplane_file: PathBuf,
 
-    /// Fills `{{ NAME }}` in the Dataplane; may be repeated
+    /// Fills `{{ NAME }}` in the Dataplane; may be repeated. `hostname` and `address`, from which the zone is
+    /// reached, are known
     #[arg(long = "dataplane-var", value_parser = variable, value_name = "NAME=VALUE")]
     variables: Vec<(String, String)>,
 
