@@ -12,7 +12,7 @@ use std::{
 };
 
 use portolan_identity::mesh;
-use portolan_sandbox::{Echo, Gateway, Global, Sandbox, Zone, free_port, until};
+use portolan_sandbox::{Echo, Gateway, GatewayOptions, Global, Sandbox, Zone, free_port, until};
 use serde_json::{Value, json};
 use support::{
     LIMIT, answered, ask, gateway, global, load::Load, mesh_gateway, route, route_url, sandbox,
@@ -402,4 +402,82 @@ async fn a_proxy_whose_dataplane_changes_shows_its_token_again() {
     let shown = site.member.admin("/certs").await.unwrap();
     assert!(shown.contains("spiffe://default/api"), "{shown}");
     assert!(!shown.contains("spiffe://default/bank"), "{shown}");
+}
+
+/// A second mesh, whose gateway is for members of all.
+async fn offer_to_all(site: &Site, port: u16) -> Gateway {
+    let put = async |path: &str, resource: Value| {
+        site.global.http.put(path, &resource).await.unwrap();
+    };
+    let mut other = mesh("ca-1", &["ca-1"], "STRICT", 3600);
+    other["name"] = "other".into();
+    put("/meshes/other", other).await;
+    let selectors = json!([{ "match": { "kuma.io/service": "door" } }]);
+    let gateway = json!({
+        "type": "MeshGateway", "mesh": "other", "name": "door", "selectors": selectors,
+        "conf": { "listeners": [{ "port": port, "protocol": "HTTP", "crossMesh": true }] },
+    });
+    put("/meshes/other/meshgateways/door", gateway).await;
+    let everything = json!([{ "path": { "match": "PREFIX", "value": "/" } }]);
+    let rules = json!([{
+        "matches": everything, "backends": [{ "destination": { "kuma.io/service": "vault" } }],
+    }]);
+    let route = json!({
+        "type": "MeshGatewayRoute", "mesh": "other", "name": "vault", "selectors": selectors,
+        "conf": { "http": { "rules": rules } },
+    });
+    put("/meshes/other/meshgatewayroutes/vault", route).await;
+    let permission = json!({
+        "type": "TrafficPermission", "mesh": "other", "name": "vault",
+        "sources": selectors.clone(),
+        "destinations": [{ "match": { "kuma.io/service": "vault" } }],
+    });
+    put("/meshes/other/traffic-permissions/vault", permission).await;
+    until("the other mesh in the zone", LIMIT, async || {
+        let routes = site.zone.http.get("/meshes/other/meshgatewayroutes").await;
+        (routes.ok()?["total"] == 1).then_some(())
+    })
+    .await
+    .unwrap();
+    let options = GatewayOptions {
+        name: "door-1".to_owned(),
+        mesh: "other".to_owned(),
+        address: Ipv4Addr::LOCALHOST.into(),
+        service: "door".to_owned(),
+    };
+    site.sandbox.gateway(&site.zone, &options).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_one_mesh_reach_the_gateway_of_another() {
+    let site = Site::start(&mesh("ca-1", &["ca-1"], "STRICT", 3600)).await;
+    let [door, back, outbound] = [(); 3].map(|()| free_port().unwrap());
+    let mut gateway = offer_to_all(&site, door).await;
+    let echo = site.sandbox.echo("vault", "vault").await.unwrap();
+    let inbound = json!({
+        "address": "127.0.0.1",
+        "inbound": [{
+            "port": back, "servicePort": echo.address.port(),
+            "tags": { "kuma.io/service": "vault", "kuma.io/protocol": "http" },
+        }],
+    });
+    let zone = &site.zone;
+    let vault = site.sandbox.proxy(zone, "other", "vault-1", &inbound);
+    let _vault = vault.await.unwrap();
+    let calls = json!({
+        "address": "127.0.0.1",
+        "inbound": [{ "port": free_port().unwrap(), "tags": { "kuma.io/service": "caller" } }],
+        "outbound": [{
+            "port": outbound, "tags": { "kuma.io/service": "door", "kuma.io/mesh": "other" },
+        }],
+    });
+    let caller = site.sandbox.proxy(zone, "default", "caller-1", &calls);
+    let _caller = caller.await.unwrap();
+    gateway.listening(door).await.unwrap();
+
+    let out = SocketAddr::from((Ipv4Addr::LOCALHOST, outbound));
+    answered(out, "/", "vault").await;
+    // Whoever is no member of any mesh is not let in.
+    let stranger = ask(SocketAddr::from((Ipv4Addr::LOCALHOST, door)), "/").await;
+    assert_eq!(stranger, None);
 }

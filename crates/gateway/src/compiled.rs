@@ -1,6 +1,9 @@
 //! What one gateway instance gets.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{envoy::Encoded, fault::Fault};
 
@@ -19,4 +22,23 @@ pub struct Compiled {
     pub resources: BTreeMap<&'static str, Resources>,
     /// What had to be left out, ordered.
     pub faults: Arc<[Fault]>,
+    /// Whose certificates it takes beside those of its own mesh.
+    pub trusts: Trusts,
+}
+
+/// The meshes whose authorities a proxy trusts beside its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trusts {
+    /// Each by itself: gateways of these meshes are reached.
+    pub meshes: BTreeSet<Arc<str>>,
+    /// All together: members of any mesh come in.
+    pub all: bool,
+}
+
+impl Trusts {
+    /// No other mesh's.
+    pub const NONE: Self = Self {
+        meshes: BTreeSet::new(),
+        all: false,
+    };
 }

@@ -36,9 +36,17 @@ pub enum Reason {
     /// A listener must say what it speaks.
     #[error("the listener has no protocol; use HTTP, HTTPS, TLS or TCP")]
     NoProtocol,
-    /// A `crossMesh` listener must not be served without the mesh's mTLS.
-    #[error("crossMesh listeners are not served; leave crossMesh out to serve this mesh alone")]
+    /// A `crossMesh` listener in a mesh without mutual TLS.
+    #[error(
+        "without mutual TLS in its mesh, nobody can tell who comes: enable a backend in the Mesh's mtls"
+    )]
     CrossMesh,
+    /// A `crossMesh` listener of another protocol than HTTP.
+    #[error("crossMesh listeners are of protocol HTTP")]
+    CrossMeshProtocol,
+    /// All listeners of one port are for members of any mesh, or none is.
+    #[error("port {0} already has a listener with another crossMesh; use another port")]
+    CrossMeshConflict(u16),
     /// Not a port.
     #[error("{0} is not a port; use one between 1 and 65535")]
     Port(u32),

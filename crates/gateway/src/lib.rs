@@ -54,10 +54,10 @@ pub fn inputs() -> impl Iterator<Item = Kind> {
         .chain(support::unused())
 }
 
-pub use compiled::{Compiled, Resources};
+pub use compiled::{Compiled, Resources, Trusts};
 pub use envoy::{
     CLUSTER, CLUSTER_LOAD_ASSIGNMENT, Encoded, LISTENER, ROUTE_CONFIGURATION, RUNTIME_LAYER,
-    SECRET, authority_secret, identity_secret,
+    SECRET, all_authorities_secret, authority_secret, identity_secret,
 };
 pub use fault::{Fault, Reason};
 pub use view::ZoneView;

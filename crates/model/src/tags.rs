@@ -13,6 +13,8 @@ pub const SERVICE: &str = "kuma.io/service";
 pub const PROTOCOL: &str = "kuma.io/protocol";
 /// The zone of a Dataplane.
 pub const ZONE: &str = "kuma.io/zone";
+/// The mesh, where it is not the own one: among the tags of an outbound.
+pub const MESH: &str = "kuma.io/mesh";
 /// The value of a selector that takes any value which is present.
 pub const ANY: &str = "*";
 

@@ -2,7 +2,7 @@
 
 use envoy_types::pb::envoy::{
     config::{
-        core::v3::TrafficDirection,
+        core::v3::{TrafficDirection, TransportSocket},
         listener::v3::{
             Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter, filter,
             listener_filter,
@@ -16,7 +16,8 @@ use portolan_model::hostname::Hostname;
 use prost::Message;
 
 use super::{
-    Encoded, Logged, address, any, boolean, connection_manager, defaults, number, tcp_proxy, tls,
+    Encoded, Logged, address, any, boolean, connection_manager, defaults, mtls, number, tcp_proxy,
+    tls,
 };
 use crate::plan::{
     policy::{Chosen, HttpFilters},
@@ -46,6 +47,8 @@ pub(crate) enum Does<'a> {
 
 /// What listeners of one gateway instance have in common.
 pub(crate) struct Site<'a> {
+    /// The gateway's mesh.
+    pub(crate) mesh: &'a str,
     /// The address to listen on.
     pub(crate) address: &'a str,
     /// The gateway's service, after which statistics are named.
@@ -109,16 +112,36 @@ fn filter_chain(one: &ChainUse<'_>, protocol: Protocol, site: &Site<'_>) -> Filt
         Does::Tcp(shares, chosen) => tcp_proxy::filter(shares, chosen, site),
         Does::Close => closing(),
     };
-    // A chain that closes needs no certificate, and may have none.
-    let ends_tls = matches!(one.chain.tls, Tls::Terminate(_)) && !matches!(one.does, Does::Close);
     FilterChain {
-        filter_chain_match: protocol
-            .is_encrypted()
-            .then(|| server_names(&one.chain.hostname)),
+        filter_chain_match: chain_match(one.chain, protocol),
         filters: vec![filter],
-        transport_socket: ends_tls.then(|| tls::transport_socket(&one.certificates, protocol)),
+        transport_socket: transport_socket(one, protocol, site.mesh),
         ..FilterChain::default()
     }
+}
+
+/// Nothing where TLS is not ended. A chain that closes needs no certificate, and may have none.
+fn transport_socket(one: &ChainUse<'_>, protocol: Protocol, mesh: &str) -> Option<TransportSocket> {
+    match one.chain.tls {
+        _ if matches!(one.does, Does::Close) => None,
+        Tls::None | Tls::Passthrough => None,
+        Tls::Terminate(_) => Some(tls::transport_socket(&one.certificates, protocol)),
+        Tls::Mutual(_) => Some(mtls::from_any_mesh(mesh)),
+    }
+}
+
+/// Nothing for a chain that takes every connection.
+fn chain_match(chain: &Chain, protocol: Protocol) -> Option<FilterChainMatch> {
+    if let Tls::Mutual(_) = chain.tls {
+        return Some(FilterChainMatch {
+            transport_protocol: "tls".to_owned(),
+            application_protocols: vec![mtls::ALPN.to_owned()],
+            ..FilterChainMatch::default()
+        });
+    }
+    protocol
+        .is_encrypted()
+        .then(|| server_names(&chain.hostname))
 }
 
 /// Connections that begin with TLS for this hostname; a chain for every hostname names none.

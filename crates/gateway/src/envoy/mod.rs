@@ -44,7 +44,7 @@ pub(crate) use endpoints::load_assignment;
 pub(crate) use external::{Members, external_cluster};
 pub(crate) use inbound::{application_cluster, inbound_listener};
 pub(crate) use listener::{ChainUse, Does, Site, listener};
-pub use mtls::{authority_secret, identity_secret};
+pub use mtls::{all_authorities_secret, authority_secret, identity_secret};
 pub(crate) use outbound::outbound_listener;
 pub(crate) use runtime::{RUNTIME, runtime};
 pub(crate) use table::route_configuration;

@@ -14,7 +14,7 @@ use envoy_types::pb::envoy::{
     },
     r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern},
 };
-use portolan_model::tags::SERVICE;
+use portolan_model::tags::{MESH, SERVICE};
 use prost::Message;
 
 use super::{Encoded, ads, any, boolean, tls::inline};
@@ -28,16 +28,17 @@ pub(super) fn service_id(mesh: &str, service: &str) -> MatchPattern {
     MatchPattern::Exact(format!("spiffe://{mesh}/{service}"))
 }
 
-/// Shows the proxy's own certificate to instances of a destination, and takes theirs if it is one of the
-/// destination's service.
+/// Shows the proxy's own certificate, of this mesh, to instances of a destination, and takes theirs if it is
+/// one of the destination's service in its mesh.
 pub(super) fn to_destination(mesh: &str, destination: &Destination) -> TransportSocket {
-    let service = destination.service();
+    let there = destination.mesh().unwrap_or(mesh);
+    let peer = service_id(there, destination.service());
     let context = UpstreamTlsContext {
         common_tls_context: Some(CommonTlsContext {
             alpn_protocols: vec![ALPN.to_owned()],
-            ..common(mesh, service_id(mesh, service))
+            ..common(mesh, Some(peer), authority_name(there))
         }),
-        sni: server_name(mesh, destination),
+        sni: server_name(there, destination),
         ..UpstreamTlsContext::default()
     };
     socket(
@@ -51,8 +52,22 @@ pub(super) fn from_members(mesh: &str) -> TransportSocket {
     let context = DownstreamTlsContext {
         common_tls_context: Some(common(
             mesh,
-            MatchPattern::Prefix(format!("spiffe://{mesh}/")),
+            Some(MatchPattern::Prefix(format!("spiffe://{mesh}/"))),
+            authority_name(mesh),
         )),
+        require_client_certificate: boolean(true),
+        ..DownstreamTlsContext::default()
+    };
+    socket(
+        "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        &context,
+    )
+}
+
+/// Takes connections of members of any mesh; shows them the certificate of this one.
+pub(super) fn from_any_mesh(mesh: &str) -> TransportSocket {
+    let context = DownstreamTlsContext {
+        common_tls_context: Some(common(mesh, None, all_authorities_name())),
         require_client_certificate: boolean(true),
         ..DownstreamTlsContext::default()
     };
@@ -65,7 +80,7 @@ pub(super) fn from_members(mesh: &str) -> TransportSocket {
 /// `SERVICE{mesh=MESH}`, with the destination's other tags in the braces, ordered.
 fn server_name(mesh: &str, destination: &Destination) -> String {
     let tags = destination.tags().iter();
-    let tags = tags.filter(|(name, _)| *name != SERVICE);
+    let tags = tags.filter(|(name, _)| *name != SERVICE && *name != MESH);
     let mut pairs: Vec<_> = tags.map(|(name, value)| (&**name, &**value)).collect();
     pairs.push(("mesh", mesh));
     pairs.sort_unstable();
@@ -76,25 +91,26 @@ fn server_name(mesh: &str, destination: &Destination) -> String {
     format!("{}{{{}}}", destination.service(), pairs.join(","))
 }
 
-fn common(mesh: &str, peer: MatchPattern) -> CommonTlsContext {
+/// Shows the certificate of the proxy in this mesh, and takes those of `authorities` for this peer.
+fn common(mesh: &str, peer: Option<MatchPattern>, authorities: String) -> CommonTlsContext {
     let by_sds = |name: String| SdsSecretConfig {
         name,
         sds_config: ads(),
     };
-    let peer = SubjectAltNameMatcher {
+    let peer = peer.map(|peer| SubjectAltNameMatcher {
         san_type: SanType::Uri.into(),
         matcher: Some(StringMatcher {
             match_pattern: Some(peer),
             ..StringMatcher::default()
         }),
         ..SubjectAltNameMatcher::default()
-    };
+    });
     let validation = CombinedCertificateValidationContext {
         default_validation_context: Some(CertificateValidationContext {
-            match_typed_subject_alt_names: vec![peer],
+            match_typed_subject_alt_names: peer.into_iter().collect(),
             ..CertificateValidationContext::default()
         }),
-        validation_context_sds_secret_config: Some(by_sds(authority_name(mesh))),
+        validation_context_sds_secret_config: Some(by_sds(authorities)),
         ..CombinedCertificateValidationContext::default()
     };
     CommonTlsContext {
@@ -119,6 +135,11 @@ fn authority_name(mesh: &str) -> String {
     format!("mesh_ca:secret:{mesh}")
 }
 
+/// Kuma's name for what the authorities of all meshes have issued.
+fn all_authorities_name() -> String {
+    authority_name("all")
+}
+
 /// The certificate of a proxy in a mesh and its key, both as PEM, under the name by which it asks for them.
 pub fn identity_secret(mesh: &str, chain: &str, key: &str) -> (Arc<str>, Encoded) {
     let certificate = TlsCertificate {
@@ -131,11 +152,20 @@ pub fn identity_secret(mesh: &str, chain: &str, key: &str) -> (Arc<str>, Encoded
 
 /// The certificates, as PEM, that members of a mesh trust, under the name by which they ask for them.
 pub fn authority_secret(mesh: &str, certificates: &str) -> (Arc<str>, Encoded) {
+    trusting(authority_name(mesh), certificates)
+}
+
+/// The same of all meshes together, for gateways with `crossMesh` listeners.
+pub fn all_authorities_secret(certificates: &str) -> (Arc<str>, Encoded) {
+    trusting(all_authorities_name(), certificates)
+}
+
+fn trusting(name: String, certificates: &str) -> (Arc<str>, Encoded) {
     let validation = CertificateValidationContext {
         trusted_ca: inline(certificates),
         ..CertificateValidationContext::default()
     };
-    named(authority_name(mesh), Type::ValidationContext(validation))
+    named(name, Type::ValidationContext(validation))
 }
 
 fn named(name: String, of: Type) -> (Arc<str>, Encoded) {

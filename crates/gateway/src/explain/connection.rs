@@ -39,7 +39,7 @@ pub(super) fn connection(
     let sent = match chain.tls {
         Tls::None => "its bytes go to a backend",
         Tls::Passthrough => "its bytes go to a backend, still in TLS",
-        Tls::Terminate(_) => "TLS ends here and its bytes go to a backend",
+        Tls::Terminate(_) | Tls::Mutual(_) => "TLS ends here and its bytes go to a backend",
     };
     let what = match serving(&backends) {
         (all, missing) if all == missing => {

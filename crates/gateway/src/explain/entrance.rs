@@ -195,6 +195,7 @@ impl Entrance<'_> {
             Tls::None => None,
             Tls::Passthrough => Some("PASSTHROUGH"),
             Tls::Terminate(_) => Some("TERMINATE"),
+            Tls::Mutual(_) => Some("MUTUAL"),
         };
         let certificates = chain.tls.certificates().iter();
         ListenerTaken {

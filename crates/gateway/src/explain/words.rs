@@ -132,6 +132,7 @@ pub fn tls(tls: &Tls) -> Option<String> {
             let certificates: Vec<_> = certificates.iter().map(certificate).collect();
             Some(format!("TLS ends with {}", certificates.join(" and ")))
         }
+        Tls::Mutual(_) => Some("mutual TLS with members of any mesh".to_owned()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whom a backend names, and the cluster that serves it behind one listener.
 
-use portolan_model::tags::{PROTOCOL, SERVICE, Tags};
+use portolan_model::tags::{MESH, PROTOCOL, SERVICE, Tags};
 use xxhash_rust::xxh3::Xxh3;
 
 /// The tags that a backend's instances carry, `kuma.io/service` among them. Ordered by tags.
@@ -24,6 +24,11 @@ impl Destination {
     pub fn says_grpc(&self) -> bool {
         let protocol = self.tags.get(PROTOCOL);
         protocol.is_some_and(|protocol| protocol.eq_ignore_ascii_case("grpc"))
+    }
+
+    /// The value of `kuma.io/mesh`: the mesh of a gateway that is there for members of others.
+    pub fn mesh(&self) -> Option<&str> {
+        self.tags.get(MESH).map(String::as_str)
     }
 
     /// The value of `kuma.io/service`.

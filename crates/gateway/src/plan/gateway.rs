@@ -42,6 +42,11 @@ impl Gateway {
         conf.map_or(&[], |conf| &conf.listeners)
     }
 
+    /// Whether some listener of it is for members of other meshes.
+    pub fn is_cross_mesh(&self) -> bool {
+        self.listeners().iter().any(|listener| listener.cross_mesh)
+    }
+
     /// The tags of the Dataplanes that it is for; any one of these suffices.
     pub fn selectors(&self) -> impl Iterator<Item = &Tags> {
         self.spec.selectors.iter().map(|selector| &selector.r#match)

@@ -62,16 +62,15 @@ fn read(spec: &Spec, path: &str, gateway: &Gateway, dataplane: &Tags) -> Result<
         ProtocolSpec::Tcp => Protocol::Tcp,
         ProtocolSpec::None => return Err(("protocol", Reason::NoProtocol)),
     };
-    // Without the mesh's mTLS nobody could tell one mesh's requests from another's.
-    if spec.cross_mesh {
-        return Err(("crossMesh", Reason::CrossMesh));
+    if spec.cross_mesh && protocol != Protocol::Http {
+        return Err(("protocol", Reason::CrossMeshProtocol));
     }
     let hostname = Hostname::parse(&spec.hostname)
         .map_err(|_| ("hostname", Reason::Hostname(spec.hostname.clone())))?;
-    let tls = if protocol.is_encrypted() {
-        read_tls(spec, path, protocol, &format!("{port}:{hostname}"))?
-    } else {
-        Tls::None
+    let tls = match protocol.is_encrypted() {
+        true => read_tls(spec, path, protocol, &format!("{port}:{hostname}"))?,
+        false if spec.cross_mesh => Tls::Mutual(format!("{path}.crossMesh").into()),
+        false => Tls::None,
     };
     let limit = spec.resources.map(|resources| resources.connection_limit);
     Ok(Read {
@@ -145,6 +144,11 @@ fn join(drafts: &mut Vec<Draft>, read: Read) -> Result<(), Broken> {
         let conflict = Reason::ProtocolConflict(number, draft.protocol);
         return Err(("protocol", conflict));
     }
+    let is_mutual = |tls: &Tls| matches!(tls, Tls::Mutual(_));
+    let of_others = draft.listeners.first().map(|(_, tls)| is_mutual(tls));
+    if of_others.is_some_and(|others| others != is_mutual(&read.tls)) {
+        return Err(("crossMesh", Reason::CrossMeshConflict(number)));
+    }
     let hostname = &read.listener.hostname;
     let mut others = draft.listeners.iter().map(|(other, _)| &other.hostname);
     if others.any(|other| other == hostname) {
@@ -184,8 +188,14 @@ impl Draft {
                 .map(|(listener, tls)| chain(listener.hostname.clone(), tls, [listener].into()))
                 .collect()
         } else {
-            let listeners = self.listeners.into_iter().map(|(listener, _)| listener);
-            [chain(Hostname::Any, Tls::None, listeners.collect())].into()
+            // All alike; members name a service by SNI, and no host.
+            let mut tls = Tls::None;
+            let listeners = self.listeners.into_iter().map(|(listener, of_all)| {
+                tls = of_all;
+                listener
+            });
+            let listeners = listeners.collect();
+            [chain(Hostname::Any, tls, listeners)].into()
         };
         Port {
             number: self.number,

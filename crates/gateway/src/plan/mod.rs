@@ -17,6 +17,7 @@
 pub mod action;
 mod backend;
 pub mod certificate;
+pub mod cross_mesh;
 pub mod dataplane;
 pub mod destination;
 pub mod entry;

@@ -6,6 +6,7 @@
 //!                    └ Chain (SNI *.test, TLS ends) ── Listener *.test
 //!   Port 9443 TLS   ── Chain (SNI b.test, TLS goes on to the backend) ── Listener b.test
 //!   Port 9090 TCP   ── Chain (every connection)     ── its Listeners
+//!   Port 8081 HTTP  ── Chain (members of any mesh)  ── crossMesh Listeners
 //! ```
 
 use std::{cmp::Reverse, fmt, sync::Arc};
@@ -88,6 +89,9 @@ pub enum Tls {
     Passthrough,
     /// It ends here, with one of these certificates; at least one.
     Terminate(Box<[Certificate]>),
+    /// It ends here, and clients are members of some mesh: they show its certificate and get that of the
+    /// gateway's own mesh. The field that says so.
+    Mutual(Box<str>),
 }
 
 impl Tls {
@@ -95,7 +99,7 @@ impl Tls {
     pub fn certificates(&self) -> &[Certificate] {
         match self {
             Self::Terminate(certificates) => certificates,
-            Self::None | Self::Passthrough => &[],
+            Self::None | Self::Passthrough | Self::Mutual(_) => &[],
         }
     }
 }

@@ -223,7 +223,7 @@ impl Clusters {
         cluster.faults.clear();
         let mut certificates = Vec::new();
         let (encoded, endpoints) = if external.is_empty() {
-            let instances = reach.services.instances(&destination);
+            let instances = reach.among(&destination).instances(&destination);
             let instances = instances.map(|instance| &**instance);
             (
                 envoy::cluster(

@@ -15,7 +15,7 @@ use super::{
     group::replace,
 };
 use crate::{
-    compiled::{Compiled, Resources},
+    compiled::{Compiled, Resources, Trusts},
     envoy,
     fault::Fault,
     plan::{
@@ -141,6 +141,7 @@ impl DelegatedGroup {
         let instance = self.instance.clone();
         let reach = Reach {
             services: &sources.services,
+            offers: &sources.offers,
             externals: &sources.externals,
             mtls: sources.mtls.as_ref(),
             zone,
@@ -220,6 +221,17 @@ impl DelegatedGroup {
                 (envoy::SECRET, self.certificates.clone()),
             ]),
             faults: self.faults(mesh),
+            trusts: self.trusts(),
+        }
+    }
+
+    /// The meshes whose gateways it reaches.
+    fn trusts(&self) -> Trusts {
+        let destinations = self.instance.outbounds.iter();
+        let meshes = destinations.filter_map(|outbound| outbound.destination.mesh());
+        Trusts {
+            meshes: meshes.map(Arc::from).collect(),
+            all: false,
         }
     }
 

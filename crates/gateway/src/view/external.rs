@@ -17,6 +17,8 @@ use crate::plan::{
 #[derive(Clone, Copy)]
 pub(super) struct Reach<'a> {
     pub(super) services: &'a Services,
+    /// What other meshes offer.
+    pub(super) offers: &'a Services,
     pub(super) externals: &'a Externals,
     /// How members of the mesh are connected with, if by mutual TLS.
     pub(super) mtls: Option<&'a Mtls>,
@@ -36,12 +38,20 @@ impl<'a> Reach<'a> {
         permitted.map(|external| &**external).collect()
     }
 
+    /// Where the instances of a destination are that is no external service.
+    pub(super) fn among(&self, destination: &Destination) -> &'a Services {
+        match destination.mesh() {
+            Some(_) => self.offers,
+            None => self.services,
+        }
+    }
+
     /// What is spoken with a destination.
     pub(super) fn spoken(&self, destination: &Destination) -> Spoken {
         if self.is_external(destination) {
             self.externals.spoken(destination)
         } else {
-            self.services.spoken(destination)
+            self.among(destination).spoken(destination)
         }
     }
 
@@ -50,7 +60,7 @@ impl<'a> Reach<'a> {
         if self.is_external(destination) {
             self.externals.spoken(destination) == Spoken::Http2
         } else {
-            self.services.speaks_http2(destination)
+            self.among(destination).speaks_http2(destination)
         }
     }
 

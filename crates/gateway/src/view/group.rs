@@ -20,7 +20,7 @@ use super::{
     ports::{Changes, OpenChain, OpenPort},
 };
 use crate::{
-    compiled::{Compiled, Resources},
+    compiled::{Compiled, Resources, Trusts},
     envoy::{self, Encoded},
     fault::{Fault, Reason},
     plan::{
@@ -285,6 +285,7 @@ impl Group {
         let mut changed = changes.table;
         let reach = Reach {
             services: &sources.services,
+            offers: &sources.offers,
             externals: &sources.externals,
             mtls: sources.mtls.as_ref(),
             zone,
@@ -323,8 +324,8 @@ impl Group {
             if stale.policies {
                 changes |= chain.choose_policies(&sources.policies);
             }
-            if stale.secrets {
-                changes |= chain.update_certificates(&gateway.key, &sources.secrets);
+            if stale.secrets || stale.mtls {
+                changes |= chain.update_certificates(&gateway.key, sources);
             }
             if changes.table {
                 let template = self.for_proxy.template();
@@ -458,6 +459,10 @@ impl Group {
             is_delegated: false,
             resources,
             faults,
+            trusts: Trusts {
+                all: self.chains().any(OpenChain::is_cross_mesh),
+                ..Trusts::default()
+            },
         }
     }
 
@@ -478,6 +483,7 @@ impl Group {
         let service = service.map_or("gateway", String::as_str);
         let backend = self.for_proxy.log_backend.as_deref();
         let site = envoy::Site {
+            mesh,
             address: &seat.address,
             service,
             logged: backend.map(|backend| envoy::Logged {

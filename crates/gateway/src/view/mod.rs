@@ -1,6 +1,7 @@
 //! What a zone's gateways depend on, kept in indexes change by change, and their configurations.
 
 mod clusters;
+mod cross_mesh;
 mod delegated;
 mod external;
 mod group;
@@ -49,6 +50,8 @@ use secrets::Secrets;
 pub struct ZoneView {
     zone: Arc<str>,
     meshes: BTreeMap<Arc<str>, Mesh>,
+    /// What meshes offer to members of others, as instances with `kuma.io/mesh`.
+    offers: Arc<Services>,
 }
 
 /// The resources of one mesh.
@@ -63,6 +66,8 @@ struct Mesh {
     delegated: BTreeMap<Arc<DelegatedInstance>, DelegatedGroup>,
     /// Dataplanes that are no gateways.
     members: Members,
+    /// What it adds to the offers of all meshes.
+    offer: cross_mesh::Offer,
 }
 
 /// What a gateway's configuration is made from.
@@ -77,6 +82,8 @@ struct Sources {
     mtls: Option<Mtls>,
     policies: Policies,
     proxy_policies: ProxyPolicies,
+    /// What all meshes offer to members of others.
+    offers: Arc<Services>,
 }
 
 impl ZoneView {
@@ -85,6 +92,7 @@ impl ZoneView {
         Self {
             zone: zone.into(),
             meshes: BTreeMap::new(),
+            offers: Arc::default(),
         }
     }
 
@@ -119,6 +127,7 @@ impl ZoneView {
             mesh.set_dataplane(name, Some(Dataplane::read(resource, &self.zone)));
             mesh.members.put(name, resource);
         }
+        self.offer(&resource.key);
     }
 
     /// Forgets a resource that was deleted.
@@ -147,6 +156,7 @@ impl ZoneView {
             mesh.sources.proxy_policies.remove(key);
             mesh.proxy_policies_changed();
         }
+        self.offer(key);
     }
 
     /// The configuration of the proxy of a Dataplane, be it a gateway instance or a member of the mesh;
@@ -168,6 +178,7 @@ impl ZoneView {
         log_pipe: Option<&str>,
     ) -> Option<Arc<Compiled>> {
         let mesh = self.meshes.get_mut(&dataplane.mesh)?;
+        mesh.sources.offers = self.offers.clone();
         let sources = &mesh.sources;
         match mesh.dataplanes.get(&dataplane.name)?.gateway.as_ref() {
             None => mesh.members.compile(dataplane, sources, &self.zone),

@@ -7,15 +7,15 @@ use portolan_model::ResourceKey;
 use super::{
     Sources,
     clusters::{Carries, Needed},
-    secrets::{Issued, Secrets},
+    secrets::Issued,
 };
 use crate::{
     envoy::{ChainUse, Does},
-    fault::Fault,
+    fault::{Fault, Reason},
     plan::{
         certificate::Source,
         policy::{HttpFilters, Policies},
-        port::{Chain, Port},
+        port::{Chain, Port, Tls},
         table::{self, RouteTable},
         tcp::TcpTable,
     },
@@ -122,7 +122,7 @@ impl OpenChain {
             chain: chain.clone(),
             filters: filters(chain, policies),
             routes,
-            certificates: gather(chain, gateway, &sources.secrets),
+            certificates: gather(chain, gateway, sources),
         }
     }
 
@@ -156,13 +156,13 @@ impl OpenChain {
         }
     }
 
-    /// Takes over the Secrets as they are now.
+    /// Takes over the Secrets, and the mutual TLS of the mesh, as they are now.
     pub(super) fn update_certificates(
         &mut self,
         gateway: &ResourceKey,
-        secrets: &Secrets,
+        sources: &Sources,
     ) -> Changes {
-        let after = gather(&self.chain, gateway, secrets);
+        let after = gather(&self.chain, gateway, sources);
         let before = mem::replace(&mut self.certificates, after);
         let after = &self.certificates;
         let same = match (&before, after) {
@@ -211,6 +211,11 @@ impl OpenChain {
             Does::Close => &[],
             Does::Http(_) | Does::Tcp(..) => self.issued(),
         }
+    }
+
+    /// Whether members of any mesh come in.
+    pub(super) fn is_cross_mesh(&self) -> bool {
+        matches!(self.chain.tls, Tls::Mutual(_))
     }
 
     /// Whether its route table, if it has one, is asked for.
@@ -278,13 +283,22 @@ fn name(issued: &Issued) -> &Arc<str> {
 fn gather(
     chain: &Chain,
     gateway: &ResourceKey,
-    secrets: &Secrets,
+    sources: &Sources,
 ) -> Result<Box<[Issued]>, Vec<Fault>> {
     let mut all: Vec<Issued> = Vec::new();
     let mut faults = Vec::new();
+    if let Tls::Mutual(field) = &chain.tls
+        && sources.mtls.is_none()
+    {
+        faults.push(Fault {
+            resource: gateway.clone(),
+            field: field.to_string(),
+            reason: Reason::CrossMesh,
+        });
+    }
     for certificate in chain.tls.certificates() {
         let issued = match &certificate.source {
-            Source::Secret(name) => secrets.certificates(name).map(<[_]>::to_vec),
+            Source::Secret(name) => sources.secrets.certificates(name).map(<[_]>::to_vec),
             Source::Inline(identities) => Ok(identities.iter().map(Issued::new).collect()),
             Source::Nowhere(reason) => Err(reason.clone()),
         };

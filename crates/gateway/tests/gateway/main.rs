@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod certificates;
+mod cross_mesh;
 mod delegated;
 mod descriptors;
 mod diff;

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use portolan_gateway::{Compiled, SECRET, ZoneView};
+use portolan_gateway::{Compiled, SECRET, Trusts, ZoneView};
 use portolan_model::{ResourceKey, Revision};
 use portolan_store::{Change, Index, Snapshot as Stored};
 use portolan_xds::{Resources, Snapshot};
@@ -187,7 +187,12 @@ impl Compiler {
                 Arc::new(self.conversions.snapshot(compiled, watermark))
             });
             let own = snapshot.types.get(SECRET).cloned().unwrap_or_default();
-            let standing = self.identities.standing(stored, &dataplane, &stream, &own);
+            const NOBODY_ELSE: &Trusts = &Trusts::NONE;
+            let trusts = compiled.as_deref().map(|compiled| &compiled.trusts);
+            let trusts = trusts.unwrap_or(NOBODY_ELSE);
+            let standing = self
+                .identities
+                .standing(stored, &dataplane, &stream, &own, trusts);
             let (secrets, identity) = match standing {
                 Standing::Has(secrets, identity) => (Some(secrets), Some(identity)),
                 Standing::Waits if more => continue,

@@ -29,6 +29,16 @@ pub(super) fn validate(spec: &Bytes) -> Violations {
     let mut violations = Violations::default();
     let Ok(gateway) = MeshGateway::decode(spec.clone()) else { return violations };
     tags::selectors(&mut violations, "selectors", &gateway.selectors, Wanted::Service);
+    let listeners = gateway.conf.iter().flat_map(|conf| &conf.listeners);
+    if listeners.into_iter().any(|listener| listener.cross_mesh) {
+        // Members of other meshes ask for it by the one service that it is.
+        for position in 1..gateway.selectors.len() {
+            violations.add(
+                format!("selectors[{position}]"),
+                "there can be at most one selector",
+            );
+        }
+    }
     tags::without_service(&mut violations, "tags", &gateway.tags);
     let Some(conf) = &gateway.conf else {
         violations.add("conf", "cannot be empty");
@@ -53,18 +63,30 @@ fn validate_listener(violations: &mut Violations, field: &str, listener: &Listen
     }
     match listener.protocol() {
         Protocol::None => violations.add(format!("{field}.protocol"), "cannot be empty"),
+        _ if listener.cross_mesh => validate_cross_mesh(violations, field, listener),
         Protocol::Https | Protocol::Tls => validate_tls(violations, field, listener),
         Protocol::Http | Protocol::Tcp => {}
     }
     tags::without_service(violations, &format!("{field}.tags"), &listener.tags);
 }
 
+/// It has the mesh's own TLS.
+fn validate_cross_mesh(violations: &mut Violations, field: &str, listener: &Listener) {
+    if listener.protocol() != Protocol::Http {
+        violations.add(
+            format!("{field}.protocol"),
+            "protocol is not supported with crossMesh",
+        );
+    }
+    let tls = listener.tls.as_ref();
+    if tls.is_some_and(|tls| tls.mode() != Mode::None || !tls.certificates.is_empty()) {
+        violations.add(format!("{field}.tls"), "must be empty with crossMesh");
+    }
+}
+
 fn validate_tls(violations: &mut Violations, field: &str, listener: &Listener) {
     let Some(tls) = &listener.tls else {
-        // A crossMesh listener has the mesh's own TLS.
-        if !listener.cross_mesh {
-            violations.add(format!("{field}.tls"), "cannot be empty");
-        }
+        violations.add(format!("{field}.tls"), "cannot be empty");
         return;
     };
     match tls.mode() {
@@ -124,6 +146,12 @@ fn validate_ports(violations: &mut Violations, listeners: &[Listener]) {
         });
         conflicting.flatten().copied().collect()
     };
+    for position in conflicts(&|a, b| a.cross_mesh != b.cross_mesh) {
+        violations.add(
+            format!("conf.listeners[{position}].crossMesh"),
+            "conflicting values for this port",
+        );
+    }
     for position in conflicts(&|a, b| a.protocol != b.protocol) {
         violations.add(
             format!("conf.listeners[{position}]"),

@@ -52,17 +52,19 @@ pub(super) struct Authorities {
     signer: Option<Arc<Signer>>,
     /// The Secret by which proxies know whom to trust.
     trusted: Option<(Arc<str>, Resource)>,
+    /// What is in it: the certificates of all authorities, as PEM.
+    certificates: String,
     backends: Vec<String>,
 }
 
 impl Authorities {
-    /// Takes over what changed of a mesh.
-    pub(super) fn follow(&mut self, stored: &Snapshot, mesh: &str, now: Timestamp) {
+    /// Takes over what changed of a mesh; whether something did.
+    pub(super) fn follow(&mut self, stored: &Snapshot, mesh: &str, now: Timestamp) -> bool {
         let unchanged = |(key, revision): &(ResourceKey, Option<_>)| {
             stored.get(key).map(|resource| resource.revision) == *revision
         };
         if !self.sources.is_empty() && self.sources.iter().all(unchanged) {
-            return;
+            return false;
         }
         if let Err(reason) = self.read(stored, mesh, now) {
             warn!(
@@ -71,6 +73,7 @@ impl Authorities {
             );
             self.signer = None;
         }
+        true
     }
 
     /// What signs; nothing if the mesh has no mutual TLS, or nothing that can.
@@ -81,6 +84,11 @@ impl Authorities {
     /// The name and the content of the Secret with the certificates of all authorities.
     pub(super) fn trusted(&self) -> Option<&(Arc<str>, Resource)> {
         self.trusted.as_ref()
+    }
+
+    /// The certificates of all authorities, as PEM; empty without mutual TLS.
+    pub(super) fn certificates(&self) -> &str {
+        &self.certificates
     }
 
     /// The names of all that are trusted.
@@ -94,6 +102,7 @@ impl Authorities {
         self.note(stored, key.clone());
         self.backends.clear();
         self.trusted = None;
+        self.certificates.clear();
         let spec = stored
             .get(&key)
             .and_then(|known| known.spec_as::<Mesh>().ok());
@@ -130,6 +139,7 @@ impl Authorities {
             body: encoded.body,
         };
         self.trusted = Some((name, resource));
+        self.certificates = trusted;
         self.signer = Some(signer?);
         Ok(())
     }

@@ -15,10 +15,12 @@ mod issue;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    iter,
     sync::Arc,
 };
 
 use jiff::{SignedDuration, Timestamp};
+use portolan_gateway::{Encoded, Trusts};
 use portolan_identity::mesh::{WorkloadCertificate, WorkloadTags};
 use portolan_model::{ResourceKey, Revision, kinds, proto::mesh::Dataplane};
 use portolan_proto::mesh::DataplaneInsight;
@@ -63,6 +65,9 @@ pub(super) enum Standing {
     Has(Arc<Resources>, IdentityState),
 }
 
+/// A Secret by the name under which proxies ask for it.
+type Named = (Arc<str>, Resource);
+
 /// The identities of all proxies that are connected.
 #[derive(Default)]
 pub(super) struct Identities {
@@ -70,6 +75,8 @@ pub(super) struct Identities {
     issued: HashMap<ResourceKey, Issued>,
     /// Proxies for which this signer could not make any, and when to try again.
     failed: HashMap<ResourceKey, (Arc<Signer>, Timestamp)>,
+    /// The Secret with the certificates of all meshes' authorities.
+    together: Option<Named>,
 }
 
 struct Issued {
@@ -80,7 +87,7 @@ struct Issued {
     renew_at: Timestamp,
     state: IdentityState,
     /// What was given last, and the Secrets and the authorities that were joined with it.
-    joined: Option<(Arc<Resources>, Resource, Arc<Resources>)>,
+    joined: Option<(Arc<Resources>, Vec<Named>, Arc<Resources>)>,
 }
 
 impl Identities {
@@ -98,12 +105,7 @@ impl Identities {
         });
         self.failed
             .retain(|dataplane, (_, again)| open.contains_key(dataplane) && *again > now);
-        let meshes: HashSet<_> = open.keys().map(|key| &key.mesh).collect();
-        self.meshes.retain(|mesh, _| meshes.contains(mesh));
-        for mesh in meshes {
-            let authorities = self.meshes.entry(mesh.clone()).or_default();
-            authorities.follow(stored, mesh, now);
-        }
+        self.follow(stored, now);
         let mut due: Vec<_> = open
             .iter()
             .filter_map(|(key, stream)| self.order(stored, key, stream, now))
@@ -123,6 +125,34 @@ impl Identities {
         more
     }
 
+    /// Takes over the authorities of all meshes: gateways may let in members of any.
+    fn follow(&mut self, stored: &Snapshot, now: Timestamp) {
+        let all = stored.list(kinds::MESH, None);
+        let all: HashSet<_> = all.map(|mesh| mesh.key.name.clone()).collect();
+        let before = self.meshes.len();
+        self.meshes.retain(|mesh, _| all.contains(mesh));
+        let mut differs = self.meshes.len() != before || self.together.is_none();
+        for mesh in all {
+            let authorities = self.meshes.entry(mesh.clone()).or_default();
+            differs |= authorities.follow(stored, &mesh, now);
+        }
+        if differs {
+            let ordered: BTreeMap<_, _> = self.meshes.iter().collect();
+            let certificates = ordered.values().map(|one| one.certificates());
+            let together =
+                portolan_gateway::all_authorities_secret(&certificates.collect::<String>());
+            self.together = Some(named(together));
+        }
+    }
+
+    /// The Secrets by which a proxy of a mesh knows whom to trust.
+    fn trusted(&self, mesh: &str, trusts: &Trusts) -> Vec<Named> {
+        let meshes = iter::once(mesh).chain(trusts.meshes.iter().map(|mesh| &**mesh));
+        let each = meshes.filter_map(|mesh| self.meshes.get(mesh)?.trusted());
+        let all = self.together.iter().filter(|_| trusts.all);
+        each.chain(all).cloned().collect()
+    }
+
     /// When the next certificate has to be made.
     pub(super) fn next_renewal(&self) -> Option<Timestamp> {
         let renewals = self.issued.iter().filter_map(|(dataplane, issued)| {
@@ -133,20 +163,20 @@ impl Identities {
         renewals.chain(again).min()
     }
 
-    /// What becomes of a proxy whose Secrets, beside its identity, are these.
+    /// What becomes of a proxy whose Secrets, beside its identity and those it trusts, are these.
     pub(super) fn standing(
         &mut self,
         stored: &Snapshot,
         dataplane: &ResourceKey,
         stream: &OpenStream,
         secrets: &Arc<Resources>,
+        trusts: &Trusts,
     ) -> Standing {
         let authorities = self.meshes.get(&dataplane.mesh);
-        let Some((authorities, trusted)) =
-            authorities.and_then(|authorities| Some((authorities, authorities.trusted()?)))
-        else {
+        let Some(authorities) = authorities.filter(|known| known.trusted().is_some()) else {
             return Standing::WithoutIdentity;
         };
+        let trusted = self.trusted(&dataplane.mesh, trusts);
         match tags_of(stored, dataplane) {
             Some(tags) if tags != *stream.admitted => return Standing::Stranger,
             Some(_) => {}
@@ -157,16 +187,18 @@ impl Identities {
         };
         issued.state.supported_backends = authorities.backends();
         let joined = match &issued.joined {
-            Some((base, ca, joined)) if Arc::ptr_eq(base, secrets) && *ca == trusted.1 => {
+            Some((base, authorities, joined))
+                if Arc::ptr_eq(base, secrets) && *authorities == trusted =>
+            {
                 joined.clone()
             }
             _ => {
                 let mut joined = Resources::clone(secrets);
                 let (name, _) = portolan_gateway::identity_secret(&dataplane.mesh, "", "");
                 joined.insert(name, issued.certificate.clone());
-                joined.insert(trusted.0.clone(), trusted.1.clone());
+                joined.extend(trusted.iter().cloned());
                 let joined = Arc::new(joined);
-                issued.joined = Some((secrets.clone(), trusted.1.clone(), joined.clone()));
+                issued.joined = Some((secrets.clone(), trusted, joined.clone()));
                 joined
             }
         };
@@ -245,6 +277,14 @@ impl Identities {
         };
         self.issued.insert(dataplane, issued);
     }
+}
+
+fn named((name, encoded): (Arc<str>, Encoded)) -> Named {
+    let resource = Resource {
+        version: encoded.version,
+        body: encoded.body,
+    };
+    (name, resource)
 }
 
 /// What the zone said the last time, perhaps before it was started.

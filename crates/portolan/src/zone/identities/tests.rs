@@ -105,7 +105,8 @@ impl Zone {
         let stored = self.store.index().snapshot();
         let secrets = Arc::new(Resources::new());
         let stream = self.open[key].clone();
-        self.identities.standing(&stored, key, &stream, &secrets)
+        self.identities
+            .standing(&stored, key, &stream, &secrets, &Trusts::NONE)
     }
 
     /// What a proxy has: the version of its certificate, and its state.
