@@ -6,6 +6,7 @@ mod support;
 
 use std::fs;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use portolan_sandbox::{GlobalOptions, Sandbox, ZoneOptions, until};
 use serde_json::json;
@@ -162,4 +163,31 @@ async fn a_zone_without_a_token_is_told_how_to_get_one() {
     let _zone = sandbox.zone("zone-1", &[&global], &without).await.unwrap();
     both_say(&sandbox, "zone-1", "portolan token zone --zone zone-1").await;
     assert_eq!(global.http.get("/zones").await.unwrap()["total"], 0);
+}
+
+/// By the public half a zone verifies the tokens of its ingresses; only the private one could issue any.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zone_gets_the_public_half_of_the_keys_and_no_more() {
+    let sandbox = sandbox();
+    let global = global(&sandbox).await;
+    let zone = support::zone(&sandbox, "zone-1", &global).await;
+    let private = signing_key(&global.http, "/global-secrets/zone-token-signing-key-1").await;
+    let path = "/global-secrets/zone-token-signing-public-key-1";
+    let public = until("the public key in the zone", LIMIT, async || {
+        zone.http.get(path).await.ok()
+    });
+    let public = public.await.unwrap();
+    let content = BASE64_STANDARD
+        .decode(public["data"].as_str().unwrap())
+        .unwrap();
+    let expected = portolan_model::certificate::rsa_public_key_pem(private.as_bytes());
+    assert_eq!(Some(content), expected.map(String::into_bytes));
+    let secrets = zone.http.get("/global-secrets").await.unwrap().to_string();
+    assert!(!secrets.contains("zone-token-signing-key"), "{secrets}");
+    for control_plane in [&global.http, &zone.http] {
+        let text = control_plane.get("/config").await.unwrap().to_string();
+        assert!(!text.contains("PRIVATE KEY"), "{text}");
+    }
+    let refused = zone.http.put(path, &public).await.unwrap_err();
+    assert!(refused.to_string().contains("405"), "{refused}");
 }

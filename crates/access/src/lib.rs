@@ -29,7 +29,7 @@ use portolan_store::Store;
 pub use issue::IssueError;
 pub use purpose::Purpose;
 pub use user::User;
-pub use zone::ZoneRefusal;
+pub use zone::{ZoneRefusal, ZoneRole};
 
 /// Issues and verifies the tokens of one control plane.
 pub struct Tokens {

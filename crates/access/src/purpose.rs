@@ -31,6 +31,13 @@ impl Purpose<'_> {
         self.secret(format!("{}-{serial}", self.prefix()))
     }
 
+    /// The secret with the public half of a signing key, where the private one does not come: zones get that of zones'
+    /// tokens.
+    pub fn public_key(self, serial: &str) -> ResourceKey {
+        let prefix = self.prefix().replace("signing-key", "signing-public-key");
+        self.secret(format!("{prefix}-{serial}"))
+    }
+
     /// The secret with the ids of revoked tokens, between commas.
     pub fn revocations(self) -> ResourceKey {
         self.secret(match self {
@@ -98,6 +105,8 @@ mod tests {
             assert_eq!(purpose.serial(revocations), None);
         }
         assert_eq!(&*mesh.signing_key("1").mesh, "default");
+        let public = Purpose::Zone.public_key("2");
+        assert_eq!(&*public.name, "zone-token-signing-public-key-2");
         for name in [
             "dataplane-token-signing-key-default",
             "dataplane-token-signing-key-default-x-1",

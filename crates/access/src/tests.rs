@@ -390,3 +390,68 @@ async fn zones_are_let_in_by_their_own_tokens() {
         assert!(!refused.contains("hunter2"), "{refused}");
     }
 }
+
+/// A zone has the public key alone, as its global sends it.
+#[tokio::test]
+async fn zones_know_their_proxies_by_the_public_keys_of_their_global() {
+    let tokens = Tokens::of_global(store(&[]).await);
+    let issue = async |zone: &str, scope: &str| {
+        let (zone, scope) = (zone.to_owned(), vec![scope.to_owned()]);
+        tokens
+            .issue_zone(&ZoneClaims { zone, scope }, HOUR)
+            .await
+            .unwrap()
+    };
+    let good = issue("east", "ingress").await;
+    let any = issue("", "egress").await;
+    let snapshot = tokens.store.index().snapshot();
+    let private = snapshot.get(&Purpose::Zone.signing_key("1")).unwrap();
+    let public = kinds::GLOBAL_SECRET.spec_elsewhere(&private.key.name, &private.spec);
+    let public = public.unwrap();
+
+    let of_zone = store(&[]).await;
+    let zone = Tokens::of_zone(Arc::clone(&of_zone), None);
+    let admit = |role, token: &Secret| {
+        let refused = zone.admit(role, "east", Some(token.expose()));
+        refused.map_err(|refusal| refusal.to_string())
+    };
+    let refused = admit(ZoneRole::Ingress, &good).unwrap_err();
+    assert!(refused.contains("\"1\""), "without the key: {refused}");
+    // The private key is not what a zone looks for.
+    write(&of_zone, private.key.clone(), private.spec.to_vec()).await;
+    admit(ZoneRole::Ingress, &good).unwrap_err();
+
+    write(&of_zone, Purpose::Zone.public_key("1"), public.to_vec()).await;
+    admit(ZoneRole::Ingress, &good).unwrap();
+    admit(ZoneRole::Egress, &any).unwrap();
+    for (role, token, expected) in [
+        (ZoneRole::Egress, good.clone(), "not for egresses"),
+        (ZoneRole::Ingress, any.clone(), "not for ingresses"),
+        (
+            ZoneRole::Ingress,
+            issue("west", "ingress").await,
+            "for zone \"west\"",
+        ),
+        (
+            ZoneRole::ControlPlane,
+            good.clone(),
+            "not for control planes",
+        ),
+        (
+            ZoneRole::ControlPlane,
+            issue("", "cp").await,
+            "for zone \"\"",
+        ),
+    ] {
+        let refused = admit(role, &token).unwrap_err();
+        assert!(refused.contains(expected), "{refused}");
+    }
+    let refused = zone.admit(ZoneRole::Ingress, "east", None).unwrap_err();
+    let asked = "portolan token zone --zone east --scope ingress`, and give it to the zone with \
+                 --dataplane-token-file";
+    assert!(refused.to_string().contains(asked), "{refused}");
+
+    put(&of_zone, Purpose::Zone.revocations(), &id(&good)).await;
+    let revoked = admit(ZoneRole::Ingress, &good).unwrap_err();
+    assert!(revoked.contains("revoked"), "{revoked}");
+}

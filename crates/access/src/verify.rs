@@ -3,7 +3,7 @@
 use portolan_identity::tokens::{
     DataplaneClaims, PublicKey, SigningKey, TokenError, Verifier, ZoneClaims, claimed_mesh, key_id,
 };
-use portolan_model::{Resource, kinds::secret};
+use portolan_model::{Resource, ResourceKey, kinds::secret};
 
 use crate::{Purpose, Tokens, User, purpose::is_serial};
 
@@ -73,7 +73,7 @@ impl Tokens {
             return Ok(None);
         }
         let snapshot = self.store.index().snapshot();
-        let Some(secret) = snapshot.get(&purpose.signing_key(id)) else {
+        let Some(secret) = snapshot.get(&self.verifying_key(purpose, id)) else {
             return Ok(None);
         };
         if let Some((revision, key)) = self.keys.lock().get(&secret.key)
@@ -81,14 +81,32 @@ impl Tokens {
         {
             return Ok(Some(key.clone()));
         }
-        let key = signing_key(id, secret).ok_or_else(|| TokenError::UnusableKey {
+        let key = if self.has_public_half(purpose) {
+            public_key(secret)
+        } else {
+            signing_key(id, secret).map(|key| key.public_key().clone())
+        };
+        let key = key.ok_or_else(|| TokenError::UnusableKey {
             id: id.to_owned(),
             secret: secret.key.to_string(),
         })?;
-        let key = key.public_key().clone();
         let entry = (secret.revision, key.clone());
         self.keys.lock().insert(secret.key.clone(), entry);
         Ok(Some(key))
+    }
+
+    /// The secret by which a token is verified.
+    fn verifying_key(&self, purpose: Purpose<'_>, id: &str) -> ResourceKey {
+        if self.has_public_half(purpose) {
+            purpose.public_key(id)
+        } else {
+            purpose.signing_key(id)
+        }
+    }
+
+    /// Whether only the public half of the keys comes here: a zone issues no tokens for zones.
+    fn has_public_half(&self, purpose: Purpose<'_>) -> bool {
+        self.of_zone && purpose == Purpose::Zone
     }
 
     fn revoke(&self, purpose: Purpose<'_>, verifier: &mut Verifier) {
@@ -104,4 +122,9 @@ impl Tokens {
 pub(crate) fn signing_key(id: &str, secret: &Resource) -> Option<SigningKey> {
     let content = secret::data(secret).ok()?;
     SigningKey::from_secret(id, &content).ok()
+}
+
+fn public_key(secret: &Resource) -> Option<PublicKey> {
+    let content = secret::data(secret).ok()?;
+    PublicKey::from_pem(std::str::from_utf8(&content).ok()?).ok()
 }

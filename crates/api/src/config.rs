@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use portolan_access::Tokens;
-use portolan_model::{Direction, Kind, kinds::GLOBAL_SECRET};
+use portolan_model::{
+    Direction, Kind,
+    kinds::{GLOBAL_SECRET, global_secret},
+};
 use portolan_store::Store;
 use tokio::sync::watch;
 
@@ -99,6 +102,6 @@ impl Role {
     /// Whether users may write the resource of this name here: beside what the side [owns](Role::owns), a zone
     /// keeps those GlobalSecrets of its own that no global sends, such as keys of user tokens.
     pub fn keeps(&self, kind: Kind, name: &str) -> bool {
-        self.owns(kind) || (kind == GLOBAL_SECRET && !kind.may_travel(name))
+        self.owns(kind) || (kind == GLOBAL_SECRET && !global_secret::comes_from_global(name))
     }
 }

@@ -48,48 +48,49 @@ impl Encoder {
         &self.side
     }
 
-    /// The resource for a peer.
-    pub(crate) fn resource(&self, resource: &Resource, hashed: bool) -> WireResource {
+    /// The resource for a peer; `None` if peers get nothing of it.
+    pub(crate) fn resource(&self, resource: &Resource, hashed: bool) -> Option<WireResource> {
         let encoded = if hashed {
-            self.cached(resource)
+            self.cached(resource)?
         } else {
-            self.encode(resource, false).into()
+            self.encode(resource, false)?.into()
         };
-        WireResource {
+        Some(WireResource {
             name: encoded.name.clone(),
             version: encoded.version.clone(),
             resource: Some(Any {
                 type_url: KUMA_RESOURCE.to_owned(),
                 value: encoded.body.clone(),
             }),
-        }
+        })
     }
 
-    /// The name of a removed resource for a peer.
-    pub(crate) fn removed(&self, key: &ResourceKey, hashed: bool) -> String {
+    /// The name of a removed resource for a peer; `None` if peers never had it.
+    pub(crate) fn removed(&self, key: &ResourceKey, hashed: bool) -> Option<String> {
         self.lock().remove(key);
-        wire_name(&self.side.name(key, hashed), &key.mesh)
+        let name = self.side.name(key, hashed)?;
+        Some(wire_name(&name, &key.mesh))
     }
 
-    fn cached(&self, resource: &Resource) -> Arc<Encoded> {
+    fn cached(&self, resource: &Resource) -> Option<Arc<Encoded>> {
         if let Some((revision, encoded)) = self.lock().get(&resource.key)
             && *revision == resource.revision
         {
-            return Arc::clone(encoded);
+            return Some(Arc::clone(encoded));
         }
-        let encoded = Arc::new(self.encode(resource, true));
+        let encoded = Arc::new(self.encode(resource, true)?);
         let entry = (resource.revision, Arc::clone(&encoded));
         self.lock().insert(resource.key.clone(), entry);
-        encoded
+        Some(encoded)
     }
 
-    fn encode(&self, resource: &Resource, hashed: bool) -> Encoded {
+    fn encode(&self, resource: &Resource, hashed: bool) -> Option<Encoded> {
         let key = &resource.key;
-        let name = self.side.name(key, hashed);
+        let name = self.side.name(key, hashed)?;
         let labels = self.side.labels(resource, &name);
         let spec = Any {
             type_url: key.kind.spec_type_url(),
-            value: resource.spec.clone(),
+            value: key.kind.spec_elsewhere(&key.name, &resource.spec)?,
         };
         let wire = wire_name(&name, &key.mesh);
         let meta = Meta {
@@ -105,11 +106,11 @@ impl Encoder {
             status: None,
         };
         let body: Bytes = body.encode_to_vec().into();
-        Encoded {
+        Some(Encoded {
             name: wire,
             version: hex::encode(Sha256::digest(&body)),
             body,
-        }
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ResourceKey, (Revision, Arc<Encoded>)>> {
@@ -145,7 +146,9 @@ mod tests {
 
     #[test]
     fn a_resource_travels_with_its_name_its_labels_and_its_spec() {
-        let wire = Encoder::new(Side::Global).resource(&route(1, "a"), true);
+        let wire = Encoder::new(Side::Global)
+            .resource(&route(1, "a"), true)
+            .unwrap();
         assert_eq!(wire.name, "r-fdz955892fv4vx28.default");
         let any = wire.resource.unwrap();
         assert_eq!(any.type_url, KUMA_RESOURCE);
@@ -169,13 +172,17 @@ mod tests {
     #[test]
     fn a_resource_is_encoded_once_for_each_revision() {
         let encoder = Encoder::new(Side::Global);
-        let body = |resource: &Resource| encoder.resource(resource, true).resource.unwrap().value;
+        let body = |resource: &Resource| {
+            let wire = encoder.resource(resource, true).unwrap();
+            wire.resource.unwrap().value
+        };
         let first = body(&route(1, "a"));
         assert_eq!(first.as_ptr(), body(&route(1, "a")).as_ptr());
         assert_ne!(first, body(&route(2, "b")));
         let key = route(2, "b").key;
-        assert_eq!(encoder.removed(&key, true), "r-fdz955892fv4vx28.default");
-        assert_eq!(encoder.removed(&key, false), "r.default");
+        let removed = |hashed| encoder.removed(&key, hashed).unwrap();
+        assert_eq!(removed(true), "r-fdz955892fv4vx28.default");
+        assert_eq!(removed(false), "r.default");
         assert!(encoder.lock().is_empty(), "what is gone is not remembered");
     }
 }

@@ -3,8 +3,13 @@
 use std::sync::Arc;
 
 use portolan_model::{Kind, Labels, ResourceKey, Revision, kinds};
-use portolan_proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node};
+use portolan_proto::{
+    discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node},
+    system::Secret,
+    well_known::BytesValue,
+};
 use portolan_store::{Batch, Expect, Snapshot, Store, Watermark, Write, memory};
+use prost::Message;
 use tokio_util::sync::CancellationToken;
 
 use crate::{peer, progress::Progress, receiver::Receiver, sender::Sender};
@@ -39,6 +44,20 @@ pub(crate) async fn put_labelled(store: &dyn Store, key: ResourceKey, labels: La
         key,
         labels,
         spec: Default::default(),
+        expect: Expect::Any,
+        created: None,
+    };
+    write(store, put).await;
+}
+
+/// Writes a Secret or GlobalSecret.
+pub(crate) async fn put_secret(store: &dyn Store, key: ResourceKey, content: &str) {
+    let value = content.as_bytes().to_vec().into();
+    let data = Some(BytesValue { value });
+    let put = Write::Put {
+        key,
+        labels: Labels::new(),
+        spec: Secret { data }.encode_to_vec().into(),
         expect: Expect::Any,
         created: None,
     };

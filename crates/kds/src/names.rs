@@ -18,7 +18,7 @@ impl Side {
     /// Whether the resource is this side's to send.
     pub(crate) fn owns(&self, resource: &Resource) -> bool {
         let kind = resource.key.kind;
-        if !kind.may_travel(&resource.key.name) {
+        if kind.name_elsewhere(&resource.key.name).is_none() {
             return false;
         }
         let origin = resource.labels.get(labels::ORIGIN).map(String::as_str);
@@ -28,18 +28,20 @@ impl Side {
         }
     }
 
-    /// The name on the other side. `hashed` is false for zones of old that do not know hashes.
+    /// The name on the other side; `None` if it stays on this one. `hashed` is false for zones of old that do not
+    /// know hashes.
     ///
     /// It follows from the key alone: of what was removed, nothing else is known.
-    pub(crate) fn name(&self, key: &ResourceKey, hashed: bool) -> String {
+    pub(crate) fn name(&self, key: &ResourceKey, hashed: bool) -> Option<String> {
         let (zone, hashed) = match self {
             Self::Global => (None, hashed),
             Self::Zone(zone) => (Some(zone.as_str()), true),
         };
+        let name = key.kind.name_elsewhere(&key.name)?;
         if key.kind.keeps_name || !hashed {
-            return key.name.to_string();
+            return Some(name.into_owned());
         }
-        naming::hashed_name(&key.mesh, &key.name, zone, None)
+        Some(naming::hashed_name(&key.mesh, &name, zone, None))
     }
 
     /// The labels on the other side.
@@ -55,8 +57,9 @@ impl Side {
                 set(labels::ZONE, zone);
             }
         }
-        if *resource.key.name != *name {
-            set(labels::DISPLAY_NAME, &resource.key.name);
+        let unhashed = resource.key.kind.name_elsewhere(&resource.key.name);
+        if let Some(unhashed) = unhashed.filter(|unhashed| unhashed != name) {
+            set(labels::DISPLAY_NAME, &unhashed);
         }
         labels
     }
@@ -129,7 +132,8 @@ mod tests {
             (zone(), api, false, "api-1-459fz76v78dx449x"),
         ];
         for (side, key, hashed, expected) in cases {
-            assert_eq!(side.name(&key, hashed), expected, "{key} of {side:?}");
+            let name = side.name(&key, hashed);
+            assert_eq!(name.as_deref(), Some(expected), "{key} of {side:?}");
         }
     }
 
@@ -206,7 +210,10 @@ mod tests {
         let zone = Side::Zone("east".to_owned());
         let secret = resource(kinds::SECRET, "cert", Labels::new());
         assert!(Side::Global.owns(&secret) && !zone.owns(&secret));
-        assert_eq!(Side::Global.name(&secret.key, true), "cert");
+        assert_eq!(
+            Side::Global.name(&secret.key, true).as_deref(),
+            Some("cert")
+        );
         let from_zone = [(labels::ORIGIN.to_owned(), labels::ORIGIN_ZONE.to_owned())];
         let of_zone = resource(kinds::SECRET, "cert", from_zone.into());
         assert!(!Side::Global.owns(&of_zone));

@@ -1,6 +1,6 @@
 //! What differs between kinds, as one value per kind.
 
-use std::{fmt, hash};
+use std::{borrow::Cow, fmt, hash};
 
 use bytes::Bytes;
 use prost::Message;
@@ -195,9 +195,23 @@ impl Kind {
         self.0.message.starts_with("portolan.")
     }
 
-    /// Whether sync may give a resource of this kind and name to the other side at all.
-    pub fn may_travel(self, name: &str) -> bool {
-        self != GLOBAL_SECRET || global_secret::may_travel(name)
+    /// The name under which sync gives a resource of this kind to the other side, before a hash is added; `None`
+    /// if it stays.
+    pub fn name_elsewhere(self, name: &str) -> Option<Cow<'_, str>> {
+        if self == GLOBAL_SECRET {
+            global_secret::name_in_zones(name)
+        } else {
+            Some(name.into())
+        }
+    }
+
+    /// What sync gives of the spec of a resource that [travels](Kind::name_elsewhere); `None` if nothing.
+    pub fn spec_elsewhere(self, name: &str, spec: &Bytes) -> Option<Bytes> {
+        if self == GLOBAL_SECRET {
+            global_secret::spec_in_zones(name, spec)
+        } else {
+            Some(spec.clone())
+        }
     }
 
     /// Type URL of the spec in a protobuf `Any`.

@@ -144,14 +144,20 @@ impl Subscription {
         for change in snapshot.changes_after(kind, from.reached) {
             match &change {
                 Change::Put(resource) if encoder.side().owns(resource) => {
-                    let encoded = encoder.resource(resource, peer.hash_suffix);
-                    bytes += encoded.resource.as_ref().map_or(0, |any| any.value.len());
-                    page.resources.push(encoded);
+                    match encoder.resource(resource, peer.hash_suffix) {
+                        Some(encoded) => {
+                            bytes += encoded.resource.as_ref().map_or(0, |any| any.value.len());
+                            page.resources.push(encoded);
+                        }
+                        // The peer may have something of its earlier content.
+                        None => {
+                            let removed = encoder.removed(&resource.key, peer.hash_suffix);
+                            page.removed.extend(removed);
+                        }
+                    }
                 }
-                Change::Deleted(key, revision)
-                    if *revision > from.remembers_from() && kind.may_travel(&key.name) =>
-                {
-                    page.removed.push(encoder.removed(key, peer.hash_suffix));
+                Change::Deleted(key, revision) if *revision > from.remembers_from() => {
+                    page.removed.extend(encoder.removed(key, peer.hash_suffix));
                 }
                 Change::Put(_) | Change::Deleted(..) => {}
             }

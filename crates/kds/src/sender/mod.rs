@@ -14,6 +14,9 @@ use sha2::{Digest, Sha256};
 use crate::{encode::Encoder, names::Side, peer::Peer, progress::Progress};
 use cursor::{PageLimits, Subscription};
 
+/// Raised when peers get more of the same kinds than before, so that earlier marks do not hide it.
+const RULES: &str = "2";
+
 /// The peer lacks deletions that have been forgotten, and takes a full listing only on a new stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -178,9 +181,9 @@ impl Sender {
     }
 
     /// What a mark counts: our store, and which of its kinds the peer gets. Once either side has learned
-    /// a new kind, earlier marks say nothing of it.
+    /// a new kind, or how to send more of one, earlier marks say nothing of it.
     fn timeline(&self, snapshot: &Snapshot, peer: &Peer) -> String {
-        let mut kinds = Sha256::new();
+        let mut kinds = Sha256::new_with_prefix(RULES);
         for kind in peer.kinds.iter().filter_map(|name| Kind::by_name(name)) {
             if self.is_ours(kind) {
                 kinds.update(kind.name());

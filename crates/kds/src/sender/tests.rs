@@ -1,12 +1,14 @@
-use portolan_model::{ResourceKey, kinds, labels};
-use portolan_proto::discovery::Status;
+use portolan_model::{ResourceKey, certificate::rsa_public_key_pem, kinds, labels};
+use portolan_proto::{discovery::Status, mesh::KumaResource, system::Secret};
 use portolan_store::{Store, Watermark};
+use prost::Message;
+use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 
 use super::*;
 use crate::{
     fixtures::{
         acknowledge, ask, delete, drain, forgetful, kuma, labels, mark, mesh, portolan, put,
-        put_labelled, route, snapshot, store, to_zone,
+        put_labelled, put_secret, route, snapshot, store, to_zone,
     },
     progress::Phase,
 };
@@ -399,4 +401,53 @@ async fn a_removal_is_named_like_the_resource_whatever_its_labels_were() {
     delete(&*store, route("a")).await;
     let response = sender.next(&snapshot(&*store)).unwrap().unwrap();
     assert_eq!(response.removed_resources, [&*listing.resources[0].name]);
+}
+
+/// Zones verify the tokens of their ingresses, and sign none.
+#[tokio::test]
+async fn of_a_key_that_signs_zone_tokens_the_public_half_travels() {
+    let store = store();
+    let pair = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
+    let private = pair.serialize_pem();
+    let key = ResourceKey::global(kinds::GLOBAL_SECRET, "zone-token-signing-key-1");
+    put_secret(&*store, key.clone(), &private).await;
+    let mut sender = sender();
+    sender.hear(ask(kinds::GLOBAL_SECRET, &kuma()));
+    let mut sent = || {
+        let mut responses = drain(&mut sender, &snapshot(&*store));
+        let response = responses.pop().unwrap();
+        assert!(responses.is_empty());
+        sender.hear(acknowledge(&response));
+        response
+    };
+    fn given(response: &DeltaDiscoveryResponse) -> Vec<&str> {
+        let given = response.resources.iter();
+        given.map(|resource| &*resource.name).collect()
+    }
+    let public_name = "zone-token-signing-public-key-1.";
+    let response = sent();
+    assert_eq!(given(&response), [public_name]);
+    let body = &response.resources[0].resource.as_ref().unwrap().value;
+    let body = KumaResource::decode(body.clone()).unwrap();
+    let meta = body.meta.unwrap();
+    assert_eq!(meta.name, "zone-token-signing-public-key-1");
+    assert!(!meta.labels.contains_key("kuma.io/display-name"));
+    let secret = Secret::decode(body.spec.unwrap().value).unwrap();
+    let content = secret.data.unwrap().value;
+    assert_eq!(
+        Some(content.to_vec()),
+        rsa_public_key_pem(private.as_bytes()).map(String::into_bytes)
+    );
+
+    // What is no key takes back what was given.
+    put_secret(&*store, key.clone(), "hunter2").await;
+    let response = sent();
+    assert_eq!(
+        (given(&response).len(), response.removed_resources.clone()),
+        (0, vec![public_name.to_owned()])
+    );
+    put_secret(&*store, key.clone(), &private).await;
+    assert_eq!(given(&sent()), [public_name]);
+    delete(&*store, key).await;
+    assert_eq!(sent().removed_resources, [public_name]);
 }

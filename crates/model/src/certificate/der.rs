@@ -16,6 +16,22 @@ pub(super) const fn context(number: u8) -> u8 {
     0xa0 | number
 }
 
+/// The SEQUENCE of values that are encoded already.
+pub(super) fn sequence(content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let digits = &length[content.len().leading_zeros() as usize / 8..];
+    let mut der = vec![SEQUENCE];
+    match content.len() {
+        short @ ..=0x7f => der.push(short as u8),
+        _ => {
+            der.push(0x80 | digits.len() as u8);
+            der.extend(digits);
+        }
+    }
+    der.extend(content);
+    der
+}
+
 /// Reads values one after the other. Everything that is broken or of another tag is `None`.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a>(&'a [u8]);

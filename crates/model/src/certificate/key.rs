@@ -1,6 +1,8 @@
 //! What certificates and private keys have in common: the public key.
 
-use super::der::{BIT_STRING, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE, context};
+use super::der::{
+    BIT_STRING, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE, context, sequence,
+};
 
 /// Shortest RSA key that Envoy takes, in bits.
 const MIN_RSA_BITS: usize = 2048;
@@ -150,6 +152,25 @@ impl<'a> PublicKey<'a> {
             _ => self == other,
         }
     }
+}
+
+/// The public half of an RSA private key, both in PKCS #1.
+pub(super) fn public_half(der: &[u8]) -> Option<Vec<u8>> {
+    let mut numbers = Reader::sequence(der)?;
+    numbers.take(INTEGER)?;
+    let modulus = numbers.take_whole(INTEGER)?;
+    let exponent = numbers.take_whole(INTEGER)?;
+    Some(sequence(&[modulus, exponent].concat()))
+}
+
+/// The key within an RSA private key in PKCS #8.
+pub(super) fn within_pkcs8(der: &[u8]) -> Option<&[u8]> {
+    let mut key = Reader::sequence(der)?;
+    key.take(INTEGER)?;
+    let algorithm = Algorithm::read(key.enter(SEQUENCE)?).ok()?;
+    matches!(algorithm, Algorithm::Rsa)
+        .then(|| key.take(OCTET_STRING))
+        .flatten()
 }
 
 enum Algorithm<'a> {

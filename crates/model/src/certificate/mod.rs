@@ -108,6 +108,20 @@ pub fn certificates_pem(text: &[u8]) -> Result<String, BundleError> {
         .collect())
 }
 
+/// The public half of an RSA private key (PEM, or PKCS #1 in DER as old Kumas keep it), as PEM: what may be given to
+/// those who verify. `None` if the content is no such key.
+pub fn rsa_public_key_pem(private: &[u8]) -> Option<String> {
+    let public = match std::str::from_utf8(private) {
+        Err(_) => key::public_half(private),
+        Ok(_) => match Sections::read(private).ok()?.keys.first()? {
+            (KeyFormat::Pkcs1, der) => key::public_half(der),
+            (KeyFormat::Pkcs8, der) => key::public_half(key::within_pkcs8(der)?),
+            (KeyFormat::Sec1, _) => None,
+        },
+    };
+    public.map(|der| pem::section("RSA PUBLIC KEY", &der))
+}
+
 /// Whether PEM text has a private key that Envoy takes.
 ///
 /// # Errors
