@@ -1,4 +1,4 @@
-//! What one gateway instance gets.
+//! What one proxy gets.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,13 +10,15 @@ use crate::{envoy::Encoded, fault::Fault};
 /// Resources of one type by name, shared while they do not change.
 pub type Resources = Arc<BTreeMap<Arc<str>, Encoded>>;
 
-/// The configuration of one gateway instance, BUILTIN or DELEGATED, immutable.
+/// The configuration of one gateway instance, BUILTIN or DELEGATED, or of one member; immutable.
 #[derive(Clone, Debug, Default)]
 pub struct Compiled {
     /// Name of the MeshGateway that it comes from; nothing if none selects the instance.
     pub gateway: Option<Arc<str>>,
     /// Whether the instance is DELEGATED: it comes from no MeshGateway, but from its Dataplane's outbounds.
     pub is_delegated: bool,
+    /// Whether it is no gateway: the proxy of a member of the mesh.
+    pub is_member: bool,
     /// Resources by type URL. Every type that a gateway is ever given is there, if only empty, so that
     /// a proxy that asks for it gets an answer.
     pub resources: BTreeMap<&'static str, Resources>,

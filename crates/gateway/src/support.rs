@@ -43,14 +43,22 @@ pub const SUPPORT: &[Support] = &[
         Level::Full,
         "clusters and their endpoints",
     ),
-    of(kinds::FAULT_INJECTION, Level::Full, "routes"),
+    of(
+        kinds::FAULT_INJECTION,
+        Level::Full,
+        "routes, or inbounds of members with mutual TLS",
+    ),
     of(kinds::HEALTH_CHECK, Level::Full, "clusters"),
     of(
         kinds::PROXY_TEMPLATE,
         Level::Full,
         "all that a gateway instance gets, last of all",
     ),
-    of(kinds::RATE_LIMIT, Level::Full, "routes"),
+    of(
+        kinds::RATE_LIMIT,
+        Level::Full,
+        "routes, or inbounds of members with mutual TLS",
+    ),
     of(kinds::RETRY, Level::Full, "routes, TCP proxies"),
     of(kinds::TIMEOUT, Level::Full, "routes, clusters, TCP proxies"),
     of(

@@ -14,13 +14,19 @@ pub(super) fn is_of_chart(kind: Kind) -> bool {
 impl Chart {
     pub(super) fn put_external(&mut self, resource: &Resource) {
         if is_of_chart(resource.key.kind) {
-            self.externals.put(resource);
+            let touched = self.externals.put(resource);
+            touched
+                .iter()
+                .for_each(|service| self.place_policies(service));
         }
     }
 
     pub(super) fn remove_external(&mut self, key: &ResourceKey) {
         if is_of_chart(key.kind) {
-            self.externals.remove(key);
+            let touched = self.externals.remove(key);
+            touched
+                .iter()
+                .for_each(|service| self.place_policies(service));
         }
     }
 

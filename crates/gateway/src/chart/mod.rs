@@ -29,6 +29,7 @@ use crate::{
         destination::Destination,
         external::Externals,
         gateway::{self, Gateway},
+        mtls::Mtls,
         outbound::DelegatedInstance,
         policy::Policies,
         port::{Listener, Protocol},
@@ -136,6 +137,8 @@ impl Chart {
         let name = &resource.key.name;
         if resource.key.kind == MESH {
             self.policies.set_mesh(Some(resource));
+            let mtls = Mtls::read(resource);
+            self.policies.place.set_mtls(mtls.is_some());
         }
         if resource.key.kind == MESH_GATEWAY {
             let gateway = Arc::new(Gateway::read(resource));
@@ -172,6 +175,7 @@ impl Chart {
         self.remove_external(key);
         if key.kind == MESH {
             self.policies.set_mesh(None);
+            self.policies.place.set_mtls(false);
         }
         if key.kind == MESH_GATEWAY {
             self.gateways.remove(&key.name);
@@ -202,6 +206,9 @@ impl Chart {
     fn add_dataplane(&mut self, name: &Arc<str>, zone: Arc<str>, dataplane: Dataplane) {
         let services = self.services.entry(zone.clone()).or_default();
         services.insert(name, &dataplane.instances);
+        for instance in &dataplane.instances {
+            self.place_policies(instance.service());
+        }
         if let Some(gateway) = dataplane.builtin() {
             let members = self.members.entry((zone.clone(), gateway.tags.clone()));
             members.or_default().insert(name.clone());
@@ -218,6 +225,9 @@ impl Chart {
         if let Some(services) = self.services.get_mut(&placed.zone) {
             services.remove(name, &placed.dataplane.instances);
         }
+        for instance in &placed.dataplane.instances {
+            self.place_policies(instance.service());
+        }
         if let Some(gateway) = placed.dataplane.builtin() {
             let group = (placed.zone.clone(), gateway.tags.clone());
             if let Some(members) = self.members.get_mut(&group) {
@@ -228,6 +238,14 @@ impl Chart {
             }
             self.forget_fleets();
         }
+    }
+
+    /// Finds out anew who acts on requests to a service.
+    pub(super) fn place_policies(&mut self, service: &str) {
+        let zones = self.services.values();
+        self.policies
+            .place
+            .set_service(service, zones, &self.externals);
     }
 
     /// All MeshGateways, by name.

@@ -81,7 +81,7 @@ impl Faults {
 /// What goes to a backend may go wrong; what is redirected goes to none.
 fn injected(route: &Route) -> Option<&Arc<Policy<FaultInjection>>> {
     match &*route.entry.action {
-        Action::Forward(_) => route.chosen.fault_injection.as_ref(),
+        Action::Forward(_) => route.chosen.fault_injection_here(),
         Action::Redirect(_) => None,
     }
 }

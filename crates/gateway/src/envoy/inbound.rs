@@ -37,33 +37,41 @@ use super::{
     connection_manager, defaults, duration, listener,
     listener::network_filter,
     metadata::{metadata, texts},
-    mtls, rbac,
+    mtls, policy, rbac,
     wire::Message,
 };
-use crate::plan::{member::Inbound, mtls::Mtls, policy::Scope, spoken::Spoken};
+use crate::plan::{
+    member::Inbound,
+    mtls::Mtls,
+    policy::{OnInbound, Scope},
+    spoken::Spoken,
+};
 
 /// `Listener.metadata`
 const METADATA: u32 = 6;
 
 /// The listener of an inbound in a mesh with this mutual TLS. Where there is any, `permission` says who
-/// may connect with it; nobody may without.
+/// may connect with it, nobody may without, and `on` what their requests get: who connects without it does not
+/// say who it is.
 pub(crate) fn inbound_listener(
     inbound: &Inbound,
     mtls: Option<&Mtls>,
     permission: Option<&Scope>,
+    on: &OnInbound,
 ) -> Encoded {
     let name = inbound.listener_name();
     let plain = |matching| FilterChain {
         filter_chain_match: matching,
-        filters: vec![to_the_application(inbound)],
+        filters: vec![to_the_application(inbound, &OnInbound::default())],
         ..FilterChain::default()
     };
     let members = |mtls: &Mtls, matching| {
-        let mut chain = plain(matching);
         let permitted = rbac::filter(&name, &mtls.mesh, permission);
-        chain.filters.insert(0, permitted);
-        chain.transport_socket = Some(mtls::from_members(&mtls.mesh));
-        chain
+        FilterChain {
+            filters: vec![permitted, to_the_application(inbound, on)],
+            transport_socket: Some(mtls::from_members(&mtls.mesh)),
+            ..plain(matching)
+        }
     };
     let filter_chains = match mtls {
         None => vec![plain(None)],
@@ -104,10 +112,10 @@ fn transport(protocol: &str, applications: &[&str]) -> Option<FilterChainMatch> 
     })
 }
 
-fn to_the_application(inbound: &Inbound) -> Filter {
+fn to_the_application(inbound: &Inbound, on: &OnInbound) -> Filter {
     let cluster = inbound.cluster_name();
     match inbound.spoken {
-        Spoken::Http1 | Spoken::Http2 => connection_manager::as_filter(&manager(inbound)),
+        Spoken::Http1 | Spoken::Http2 => connection_manager::as_filter(&manager(inbound, on)),
         Spoken::Tcp => network_filter(
             "envoy.filters.network.tcp_proxy",
             "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
@@ -121,11 +129,14 @@ fn to_the_application(inbound: &Inbound) -> Filter {
     }
 }
 
-fn manager(inbound: &Inbound) -> HttpConnectionManager {
+fn manager(inbound: &Inbound, on: &OnInbound) -> HttpConnectionManager {
+    let mut http_filters = policy::inbound::filters(on);
+    http_filters.push(connection_manager::router());
     HttpConnectionManager {
         stat_prefix: rbac::statistics_name(&inbound.cluster_name()),
-        route_specifier: Some(RouteSpecifier::RouteConfig(routes(inbound))),
-        http_filters: vec![connection_manager::router()],
+        route_specifier: Some(RouteSpecifier::RouteConfig(routes(inbound, on))),
+        http_filters,
+        local_reply_config: policy::inbound::answers(on),
         common_http_protocol_options: Some(HttpProtocolOptions {
             idle_timeout: duration(defaults::INBOUND_IDLE),
             ..HttpProtocolOptions::default()
@@ -144,13 +155,10 @@ fn manager(inbound: &Inbound) -> HttpConnectionManager {
 }
 
 /// Everything to the application, without an end: whoever calls says how long it waits.
-fn routes(inbound: &Inbound) -> RouteConfiguration {
+fn routes(inbound: &Inbound, on: &OnInbound) -> RouteConfiguration {
     let service = inbound.service();
     let everything = Route {
-        r#match: Some(RouteMatch {
-            path_specifier: Some(PathSpecifier::Prefix("/".to_owned())),
-            ..RouteMatch::default()
-        }),
+        r#match: Some(anything()),
         action: Some(Action::Route(RouteAction {
             cluster_specifier: Some(ClusterSpecifier::Cluster(
                 inbound.cluster_name().to_string(),
@@ -162,18 +170,33 @@ fn routes(inbound: &Inbound) -> RouteConfiguration {
         })),
         ..Route::default()
     };
+    let limited = on.rate_limits.iter().map(|one| Route {
+        r#match: Some(RouteMatch {
+            headers: vec![policy::inbound::sent_by(&one.senders)],
+            ..anything()
+        }),
+        typed_per_filter_config: policy::inbound::per_route(&one.policy.conf),
+        ..everything.clone()
+    });
     RouteConfiguration {
         name: format!("inbound:{service}"),
         virtual_hosts: vec![VirtualHost {
             name: service.to_owned(),
             domains: vec!["*".to_owned()],
-            routes: vec![everything],
+            routes: limited.chain([everything.clone()]).collect(),
             ..VirtualHost::default()
         }],
         // It is between proxies.
         request_headers_to_remove: vec![defaults::TAGS_HEADER.to_owned()],
         validate_clusters: boolean(false),
         ..RouteConfiguration::default()
+    }
+}
+
+fn anything() -> RouteMatch {
+    RouteMatch {
+        path_specifier: Some(PathSpecifier::Prefix("/".to_owned())),
+        ..RouteMatch::default()
     }
 }
 

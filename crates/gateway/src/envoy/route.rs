@@ -260,7 +260,7 @@ fn escape(text: &str) -> String {
 }
 
 /// As it stands, in an RE2 expression: a backslash before any ASCII punctuation makes it plain.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 8);
     for character in text.chars() {
         if character.is_ascii_punctuation() && character != '/' && character != '_' {

@@ -75,9 +75,13 @@ const HEADER_INPUT: &str = "type.googleapis.com/envoy.type.matcher.v3.HttpReques
 /// The route table of a chain, for gateway instances with these gateway tags; `as_lists` if nothing but
 /// plain lists of routes will do.
 pub(crate) fn route_configuration(table: &RouteTable, tags: &Tags, as_lists: bool) -> Encoded {
+    let listeners = &table.chain().listeners;
+    // Said once, unless listeners have tags of their own.
+    let same = listeners.iter().all(|listener| listener.tags == *tags);
+    let told = same.then(|| gateway_tags(tags));
     let frame = RouteConfiguration {
         name: table.chain().name.to_string(),
-        request_headers_to_add: vec![gateway_tags(tags)],
+        request_headers_to_add: told.into_iter().collect(),
         // Clusters come on a stream of their own; a route may be there first.
         validate_clusters: boolean(false),
         ignore_port_in_host_matching: true,
@@ -90,12 +94,13 @@ pub(crate) fn route_configuration(table: &RouteTable, tags: &Tags, as_lists: boo
         .collect();
     for ((host, routes), faults) in table.hosts().zip(&faults) {
         let routes = Routes { routes, faults };
-        message.push_message(VIRTUAL_HOSTS, virtual_host(host, table, routes, as_lists));
+        let host = virtual_host(host, table, routes, same, as_lists);
+        message.push_message(VIRTUAL_HOSTS, host);
     }
     Encoded::new(message.encode())
 }
 
-/// The header that carries a gateway's tags to services.
+/// The header that carries a sender's tags to services, which choose policies by them.
 ///
 /// What clients send under this name is replaced. Envoy applies what stands on a route table after what a
 /// route or cluster says, so removing it there, as Kuma does, would take our own value too.
@@ -129,11 +134,15 @@ fn virtual_host<'a>(
     host: &Host,
     table: &RouteTable,
     routes: Routes<'a>,
+    tags_are_told: bool,
     as_lists: bool,
 ) -> Message<'a> {
     let encrypted = !matches!(table.chain().tls, Tls::None);
+    let listener = &table.chain().listeners[host.listener];
+    let told = (!tags_are_told).then(|| gateway_tags(&listener.tags));
     let frame = VirtualHost {
         name: host.name.to_string(),
+        request_headers_to_add: told.into_iter().collect(),
         domains: vec![host.name.to_string()],
         // Here instead of on each route, which keeps a large table a third smaller.
         retry_policy: policy::retry::default(table.defaults()),

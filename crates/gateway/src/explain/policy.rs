@@ -1,6 +1,9 @@
 //! Which policies are for a route and for its backends, and why these.
 
-use portolan_model::tags::Tags;
+use portolan_model::{
+    kinds::{FAULT_INJECTION, RATE_LIMIT},
+    tags::Tags,
+};
 
 use super::{answer::PolicyTaken, words};
 use crate::{
@@ -30,7 +33,13 @@ pub(super) fn of_route(route: &Route, forward: &Forward) -> Vec<PolicyTaken> {
     let destinations: Vec<_> = destinations.collect();
     let source = &route.listener.tags;
     taken
-        .map(|(kind, _, scope)| told(kind.name(), scope, shared(scope, source, &destinations)))
+        .map(|(kind, _, scope)| {
+            let mut why = shared(scope, source, &destinations);
+            if route.chosen.at_member && [RATE_LIMIT, FAULT_INJECTION].contains(&kind) {
+                why.push_str("; done by the member that is reached, for its own tags");
+            }
+            told(kind.name(), scope, why)
+        })
         .collect()
 }
 

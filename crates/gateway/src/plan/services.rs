@@ -44,6 +44,13 @@ impl Services {
         self.by_name.contains_key(service)
     }
 
+    /// Whether everything that is an instance of a service speaks HTTP.
+    pub fn all_speak_http(&self, service: &str) -> bool {
+        let service = self.by_name.get(service);
+        let mut instances = service.into_iter().flat_map(BTreeMap::values);
+        instances.all(|instance| instance.spoken() != Spoken::Tcp)
+    }
+
     /// The instances that carry all tags of a destination, healthy or not.
     pub fn instances<'a>(
         &'a self,

@@ -209,6 +209,7 @@ impl DelegatedGroup {
         Compiled {
             gateway: None,
             is_delegated: true,
+            is_member: false,
             resources: BTreeMap::from([
                 (envoy::CLUSTER, self.clusters.clusters().clone()),
                 (

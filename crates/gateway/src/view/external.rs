@@ -108,5 +108,6 @@ impl Mesh {
             group.services_changed(&services);
         }
         self.members.services_changed(&services);
+        self.place_policies(&services);
     }
 }

@@ -457,6 +457,7 @@ impl Group {
                 .as_ref()
                 .map(|gateway| gateway.key.name.clone()),
             is_delegated: false,
+            is_member: false,
             resources,
             faults,
             trusts: Trusts {

@@ -29,7 +29,7 @@ use crate::{
 struct MemberView {
     member: Member,
     outbound: DelegatedGroup,
-    /// Whether permissions or mutual TLS changed.
+    /// Whether permissions, policies or mutual TLS changed.
     stale: bool,
     listeners: Resources,
     applications: Resources,
@@ -77,7 +77,8 @@ impl MemberView {
         let mut differs = false;
         for inbound in &self.member.inbounds {
             let permission = sources.externals.permissions().deciding(&inbound.tags);
-            let listener = envoy::inbound_listener(inbound, mtls, permission);
+            let on = sources.policies.on_inbound(&inbound.tags);
+            let listener = envoy::inbound_listener(inbound, mtls, permission, &on);
             differs |= replace(&mut self.listeners, inbound.listener_name(), listener);
         }
         differs
@@ -86,6 +87,7 @@ impl MemberView {
     fn assemble(&self, key: &ResourceKey, outbound: &Compiled) -> Compiled {
         let mut compiled = outbound.clone();
         compiled.is_delegated = false;
+        compiled.is_member = true;
         for (type_url, own) in [
             (envoy::LISTENER, &self.listeners),
             (envoy::CLUSTER, &self.applications),
@@ -150,6 +152,7 @@ impl Members {
     /// Some policy of the mesh changed.
     pub(super) fn policies_changed(&mut self) {
         for member in self.compiled.values_mut() {
+            member.stale = true;
             member.outbound.policies_changed();
         }
     }
@@ -215,5 +218,9 @@ impl Mesh {
             .values_mut()
             .for_each(DelegatedGroup::mtls_changed);
         self.members.mtls_changed();
+        let has_mtls = self.sources.mtls.is_some();
+        if self.sources.policies.place.set_mtls(has_mtls) {
+            self.policies_changed();
+        }
     }
 }

@@ -216,6 +216,24 @@ impl Mesh {
         self.members.policies_changed();
     }
 
+    /// Finds out anew who acts on requests to these services.
+    fn place_policies(&mut self, services: &BTreeSet<&str>) {
+        let Sources {
+            policies,
+            services: all,
+            externals,
+            ..
+        } = &mut self.sources;
+        let mut differs = false;
+        for service in services {
+            let zone = std::iter::once(&*all);
+            differs |= policies.place.set_service(service, zone, externals);
+        }
+        if differs {
+            self.policies_changed();
+        }
+    }
+
     fn set_gateway(&mut self, name: &Arc<str>, gateway: Option<Gateway>) {
         match gateway {
             Some(gateway) => self
@@ -272,6 +290,7 @@ impl Mesh {
             group.services_changed(&services);
         }
         self.members.services_changed(&services);
+        self.place_policies(&services);
         if old.gateway != new.gateway {
             if let Some(instance) = &old.gateway {
                 self.leave(name, instance);

@@ -4,6 +4,7 @@
 pub(super) mod circuit_breaker;
 pub(super) mod fault_injection;
 pub(super) mod health_check;
+pub(super) mod inbound;
 pub(super) mod rate_limit;
 pub(super) mod retry;
 pub(super) mod timeout;
@@ -37,14 +38,14 @@ pub(super) struct HttpFilter {
 
 /// Whether a route with these policies counts its requests, so that it must not stand in two places.
 pub(super) fn counts(chosen: &Chosen) -> bool {
-    let limit = chosen.rate_limit.as_ref();
+    let limit = chosen.rate_limit_here();
     limit.is_some_and(|policy| policy.conf.limit.is_some())
 }
 
 /// Writes the fields of a `Route` to backends that policies decide, but for those of its `RouteAction`
 /// and for faults, which may stand on its host.
 pub(super) fn route(chosen: &Chosen, out: &mut Writer) {
-    let limit = chosen.rate_limit.as_ref();
+    let limit = chosen.rate_limit_here();
     if let Some(limit) = limit.and_then(|policy| policy.conf.limit.as_ref()) {
         let limit = rate_limit::on_route(limit);
         per_filter(ON_ROUTE, rate_limit::FILTER, &limit, out);
@@ -53,7 +54,7 @@ pub(super) fn route(chosen: &Chosen, out: &mut Writer) {
 
 /// Writes the faults of a `Route` that has its host for itself.
 pub(super) fn faults(chosen: &Chosen, out: &mut Writer) {
-    if let Some(policy) = &chosen.fault_injection {
+    if let Some(policy) = chosen.fault_injection_here() {
         let faults = fault_injection::on_route(&policy.conf);
         per_filter(ON_ROUTE, fault_injection::FILTER, &faults, out);
     }

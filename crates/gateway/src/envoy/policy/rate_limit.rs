@@ -33,7 +33,7 @@ pub(in crate::envoy) fn idle() -> LocalRateLimit {
 }
 
 /// What the filter does on a route with a limit.
-pub(super) fn on_route(limit: &Limit) -> LocalRateLimit {
+pub(in crate::envoy) fn on_route(limit: &Limit) -> LocalRateLimit {
     let code = limit.status.and_then(|status| i32::try_from(status).ok());
     LocalRateLimit {
         stat_prefix: STATISTICS.to_owned(),

@@ -145,6 +145,11 @@ impl Externals {
         self.services.keys().cloned().collect()
     }
 
+    /// Whether some are of this service.
+    pub fn has_service(&self, service: &str) -> bool {
+        self.services.contains_key(service)
+    }
+
     /// The names of all of them.
     pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         self.described.keys()

@@ -26,8 +26,8 @@ impl HttpFilters {
 impl From<&Chosen> for HttpFilters {
     fn from(chosen: &Chosen) -> Self {
         Self {
-            rate_limits: chosen.rate_limit.is_some(),
-            faults: chosen.fault_injection.is_some(),
+            rate_limits: chosen.rate_limit_here().is_some(),
+            faults: chosen.fault_injection_here().is_some(),
         }
     }
 }

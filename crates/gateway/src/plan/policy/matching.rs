@@ -61,7 +61,7 @@ pub fn matched<'a>(
     ))
 }
 
-fn best<'a>(selectors: &'a [Tags], tags: &Tags) -> Option<&'a Tags> {
+pub(super) fn best<'a>(selectors: &'a [Tags], tags: &Tags) -> Option<&'a Tags> {
     let matching = selectors
         .iter()
         .filter(|selector| tags::matches(selector, tags));

@@ -15,7 +15,9 @@ mod defaults;
 mod fault_injection;
 mod health_check;
 mod http_filters;
+mod inbound;
 pub mod matching;
+mod place;
 mod rate_limit;
 mod retry;
 mod timeout;
@@ -39,6 +41,8 @@ pub use defaults::Defaults;
 pub use fault_injection::{FaultInjection, Portion};
 pub use health_check::{CheckHeader, HealthCheck, HttpCheck, TcpCheck};
 pub use http_filters::HttpFilters;
+pub use inbound::{BySender, OnInbound};
+pub use place::Place;
 pub use rate_limit::{AnswerHeader, Limit, RateLimit};
 pub use retry::{GrpcRetry, HttpRetry, Retry, Tries};
 pub use timeout::Timeout;
@@ -57,6 +61,8 @@ macro_rules! connection_policies {
         pub struct Policies {
             $($field: OfKind<$conf>,)*
             defaults: Defaults,
+            /// Who does what RateLimits and FaultInjections say.
+            pub place: Place,
             faults: BTreeMap<ResourceKey, Vec<Fault>>,
         }
 
@@ -78,6 +84,7 @@ macro_rules! connection_policies {
                 Chosen {
                     $($field: self.$field.choose(source, destination),)*
                     defaults: self.defaults,
+                    at_member: self.place.is_at_member(destination.service()),
                 }
             }
         }
@@ -88,6 +95,8 @@ macro_rules! connection_policies {
             $($(#[$doc])* pub $field: Option<Arc<Policy<$conf>>>,)*
             /// What counts where none of them says otherwise.
             pub defaults: Defaults,
+            /// Whether members do what the RateLimit and the FaultInjection say when requests reach them.
+            pub at_member: bool,
         }
 
         impl Chosen {
@@ -98,11 +107,13 @@ macro_rules! connection_policies {
                         (*destination, chosen.$field.as_ref())
                     })).cloned(),)*
                     defaults: backends.first().map(|(_, chosen)| chosen.defaults).unwrap_or_default(),
+                    at_member: !backends.is_empty() && backends.iter().all(|(_, chosen)| chosen.at_member),
                 }
             }
 
             fn is_same(&self, other: &Self) -> bool {
-                $(same(self.$field.as_ref(), other.$field.as_ref()) &&)* self.defaults == other.defaults
+                $(same(self.$field.as_ref(), other.$field.as_ref()) &&)*
+                    self.defaults == other.defaults && self.at_member == other.at_member
             }
 
             /// Kind of each, where it acts, and which connections it is for.
@@ -283,6 +294,18 @@ impl<C> OfKind<C> {
             .iter()
             .filter_map(|service| self.by_service.get(*service));
         matching::choose(candidates.flatten(), source, destination.tags()).cloned()
+    }
+}
+
+impl Chosen {
+    /// The RateLimit that counts requests here.
+    pub fn rate_limit_here(&self) -> Option<&Policy<RateLimit>> {
+        self.rate_limit.as_deref().filter(|_| !self.at_member)
+    }
+
+    /// The FaultInjection that acts here.
+    pub fn fault_injection_here(&self) -> Option<&Policy<FaultInjection>> {
+        self.fault_injection.as_deref().filter(|_| !self.at_member)
     }
 }
 

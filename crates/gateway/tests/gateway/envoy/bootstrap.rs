@@ -32,7 +32,7 @@ use envoy_types::pb::{
         },
         service::{discovery::v3::DiscoveryResponse, runtime::v3::Runtime},
     },
-    google::protobuf::Any,
+    google::protobuf::{Any, Struct, Value as Field, value::Kind},
 };
 use portolan_gateway::{
     CLUSTER, CLUSTER_LOAD_ASSIGNMENT, Compiled, LISTENER, ROUTE_CONFIGURATION, RUNTIME_LAYER,
@@ -73,9 +73,23 @@ pub(super) fn with_certificates_in(compiled: &Compiled, folder: &Path) -> Bootst
     Bootstrap {
         static_resources: Some(resources),
         layered_runtime: Some(LayeredRuntime {
-            layers: layers.collect(),
+            layers: layers.chain([regexes_of_any_size()]).collect(),
         }),
         ..Bootstrap::default()
+    }
+}
+
+/// As data planes are told to start Envoy.
+pub(super) fn regexes_of_any_size() -> RuntimeLayer {
+    let any_size = Field {
+        kind: Some(Kind::NumberValue(u32::MAX.into())),
+    };
+    let name = "re2.max_program_size.error_level".to_owned();
+    RuntimeLayer {
+        name: "regexes".to_owned(),
+        layer_specifier: Some(LayerSpecifier::StaticLayer(Struct {
+            fields: [(name, any_size)].into(),
+        })),
     }
 }
 

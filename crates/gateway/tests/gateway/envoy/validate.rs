@@ -4,7 +4,7 @@ use std::{env, fs, process::Command};
 
 use envoy_types::pb::envoy::{
     config::{
-        bootstrap::v3::{Bootstrap, bootstrap::StaticResources},
+        bootstrap::v3::{Bootstrap, LayeredRuntime, bootstrap::StaticResources},
         cluster::v3::Cluster,
         core::v3::{Address, address, socket_address::PortSpecifier},
         listener::v3::Listener,
@@ -15,7 +15,7 @@ use portolan_gateway::Compiled;
 use prost::Message;
 use tempfile::TempDir;
 
-use super::bootstrap::static_resources;
+use super::bootstrap::{self, static_resources};
 use crate::{documented, golden};
 
 #[test]
@@ -35,6 +35,9 @@ fn envoy_takes_every_golden_configuration_and_every_documented_one() {
     for (position, Batch(resources)) in batches.into_iter().enumerate() {
         let bootstrap = Bootstrap {
             static_resources: Some(resources),
+            layered_runtime: Some(LayeredRuntime {
+                layers: vec![bootstrap::regexes_of_any_size()],
+            }),
             ..Bootstrap::default()
         };
         let file = folder.path().join(format!("{position}.pb"));
