@@ -73,11 +73,26 @@ pub struct Instance {
     /// Whether it is an instance of a DELEGATED gateway.
     #[serde(skip_serializing_if = "is_false")]
     pub delegated: bool,
+    /// Whether it is no gateway, but the proxy of a member of the mesh.
+    #[serde(skip_serializing_if = "is_false")]
+    pub member: bool,
     /// The global's revision that everything which it acknowledged reflects.
     pub served_revision: Revision,
     /// The refusal that is still in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
+}
+
+impl Zone {
+    /// Its gateway instances.
+    pub fn gateways(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter().filter(|instance| !instance.member)
+    }
+
+    /// Its members with a proxy.
+    pub fn members(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter().filter(|instance| instance.member)
+    }
 }
 
 // serde passes a reference.

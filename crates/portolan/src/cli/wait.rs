@@ -1,9 +1,9 @@
-//! `--wait`: until every online zone, and every gateway instance in it, serves a revision.
+//! `--wait`: until every online zone, and every gateway instance and member in it, serves a revision.
 
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use portolan_api::status::{Status, Zone};
+use portolan_api::status::{Instance, Status, Zone};
 use portolan_model::Revision;
 
 use super::{
@@ -16,17 +16,29 @@ use super::{
 /// How far one zone is.
 fn line(zone: &Zone, revision: Revision) -> Line {
     let has_it = zone.acknowledged_revision >= revision;
-    let all = zone.instances.iter();
-    let serving = all.filter(|instance| instance.served_revision >= revision);
-    let (serving, instances) = (serving.count(), zone.instances.len());
+    let serves = |instance: &&Instance| instance.served_revision >= revision;
+    let counted = |serving: usize, all: usize, what: &str| {
+        (all > 0).then(|| format!("{serving} of {all} {what}"))
+    };
+    let gateways = counted(
+        zone.gateways().filter(serves).count(),
+        zone.gateways().count(),
+        "gateway instances",
+    );
+    let members = counted(
+        zone.members().filter(serves).count(),
+        zone.members().count(),
+        "members",
+    );
+    let proxies: Vec<_> = gateways.into_iter().chain(members).collect();
     Line {
         zone: zone.name.clone(),
-        text: match (has_it, instances) {
+        text: match (has_it, proxies.is_empty()) {
             (false, _) => "waiting for the zone".to_owned(),
-            (true, 0) => "has it; no gateway runs there".to_owned(),
-            (true, instances) => format!("{serving} of {instances} gateway instances serve it"),
+            (true, true) => "has it; no gateway runs there".to_owned(),
+            (true, false) => format!("{} serve it", proxies.join(" and ")),
         },
-        is_done: has_it && serving == instances,
+        is_done: has_it && zone.instances.iter().all(|instance| serves(&instance)),
     }
 }
 
@@ -41,8 +53,13 @@ fn judge(status: &Status, revision: Revision) -> Result<(bool, Vec<Line>), Failu
                 .filter(|refused| refused.revision >= revision)
             {
                 let kind = refused.type_url.rsplit('.').next().unwrap_or_default();
+                let what = if instance.member {
+                    "member"
+                } else {
+                    "gateway instance"
+                };
                 return Err(Failure::InstanceRefused(format!(
-                    "gateway instance {} in {} refused its {kind} and serves what it had: {}",
+                    "{what} {} in {} refused its {kind} and serves what it had: {}",
                     instance.name, zone.name, refused.message
                 )));
             }
@@ -92,7 +109,7 @@ pub(crate) async fn until_served(
 
 #[cfg(test)]
 mod tests {
-    use portolan_api::status::{Instance, Refused};
+    use portolan_api::status::Refused;
 
     use super::*;
 
@@ -134,6 +151,21 @@ mod tests {
                 "{status:?}"
             );
         }
+    }
+
+    #[test]
+    fn gateway_instances_and_members_are_told_apart() {
+        let mut zone = zone("a", 7, &[7, 6]);
+        assert_eq!(line(&zone, 7).text, "1 of 2 gateway instances serve it");
+        zone.instances[1].member = true;
+        let both = "1 of 1 gateway instances and 0 of 1 members serve it";
+        assert_eq!(line(&zone, 7).text, both);
+        assert!(!line(&zone, 7).is_done);
+        zone.instances.remove(0);
+        assert_eq!(line(&zone, 6).text, "1 of 1 members serve it");
+        assert!(line(&zone, 6).is_done);
+        zone.instances.clear();
+        assert_eq!(line(&zone, 7).text, "has it; no gateway runs there");
     }
 
     #[test]

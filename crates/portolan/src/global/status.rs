@@ -119,6 +119,7 @@ fn reported_instance(instance: &InstanceStatus) -> Instance {
         name: instance.name.clone(),
         gateway: instance.gateway.clone(),
         delegated: instance.delegated,
+        member: instance.member,
         served_revision: instance.served_revision,
         refused,
     }
@@ -185,6 +186,7 @@ fn recorded_instances(stored: &Snapshot, zone: &str) -> Vec<Instance> {
                 name: resource.display_name().to_owned(),
                 gateway: served.gateway,
                 delegated: served.delegated,
+                member: served.member,
                 served_revision: served.revision,
                 refused,
             })

@@ -138,6 +138,7 @@ pub(crate) fn insight(
             refused_revision: refused.map_or(0, |refusal| refusal.watermark),
             gateway: state.gateway.as_deref().unwrap_or_default().to_owned(),
             delegated: state.delegated,
+            member: state.member,
         }),
         m_tls: state.identity.as_ref().map(|identity| Mtls {
             certificate_expiration_time: Some(identity.expires.into()),

@@ -37,6 +37,8 @@ pub(crate) struct SessionState {
     pub(crate) gateway: Option<Arc<str>>,
     /// Whether it is an instance of a DELEGATED gateway.
     pub(crate) delegated: bool,
+    /// Whether it is no gateway, but the proxy of a member.
+    pub(crate) member: bool,
     /// The global's revision that everything acknowledged reflects.
     pub(crate) served: Revision,
     /// The refusal in force.
@@ -123,6 +125,7 @@ impl Sessions {
             version,
             gateway: None,
             delegated: false,
+            member: false,
             served: 0,
             refused: None,
             identity: None,
@@ -196,6 +199,7 @@ impl Sessions {
         let state = &mut session.state;
         state.gateway = compiled.and_then(|compiled| compiled.gateway.clone());
         state.delegated = compiled.is_some_and(|compiled| compiled.is_delegated);
+        state.member = compiled.is_some_and(|compiled| compiled.is_member);
         let changed = state.identity != identity;
         if changed {
             state.identity = identity;
@@ -315,6 +319,7 @@ fn instance(key: &ResourceKey, state: &SessionState) -> InstanceStatus {
         name: key.name.to_string(),
         gateway: state.gateway.as_deref().unwrap_or_default().to_owned(),
         delegated: state.delegated,
+        member: state.member,
         served_revision: state.served,
         refused_type: refused
             .map(|refusal| refusal.type_url.clone())
