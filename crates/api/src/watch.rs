@@ -10,13 +10,14 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use futures::stream;
-use portolan_model::{Kind, Resource, ResourceKey, Revision, json};
+use portolan_access::User;
+use portolan_model::{Kind, Resource, ResourceKey, Revision};
 use portolan_store::{Change, Snapshot};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::watch::Receiver;
 
-use crate::read::filter::Filter;
+use crate::read::{filter::Filter, shown};
 
 /// Changes that go out in one piece.
 const LINES_AT_ONCE: usize = 64;
@@ -36,18 +37,21 @@ pub(crate) fn value<T: Serialize + Send + Sync + 'static>(source: Receiver<Arc<T
     ))
 }
 
-/// The resources of a collection as `PUT` lines, and from then on its changes. An empty `mesh` means all.
+/// The resources of a collection as `PUT` lines, and from then on its changes, as a user may see them. An empty
+/// `mesh` means all.
 pub(crate) fn collection(
     index: Receiver<Arc<Snapshot>>,
     kind: Kind,
     mesh: String,
     filter: Filter,
+    user: User,
 ) -> Body {
     let watch = Collection {
         index,
         kind,
         mesh,
         filter,
+        user,
         seen: None,
         shown: BTreeSet::new(),
         waiting: VecDeque::new(),
@@ -63,6 +67,7 @@ struct Collection {
     kind: Kind,
     mesh: String,
     filter: Filter,
+    user: User,
     /// Up to where changes have been looked at.
     seen: Option<Revision>,
     /// What the reader has been told of and not yet been told the end of.
@@ -121,7 +126,7 @@ impl Collection {
         match change {
             Change::Put(resource) if self.takes(&resource) => {
                 self.shown.insert(resource.key.clone());
-                put(&resource)
+                put(&resource, &self.user)
             }
             // What the filter no longer takes is gone for this reader.
             Change::Put(resource) => self.end(&resource.key, revision),
@@ -145,8 +150,8 @@ impl Collection {
 }
 
 /// A resource that this version cannot decode is left out; reading it alone tells why.
-fn put(resource: &Resource) -> Option<Bytes> {
-    let shown = json::to_json(resource).ok()?;
+fn put(resource: &Resource, user: &User) -> Option<Bytes> {
+    let shown = shown(resource, user).ok()?;
     Some(operation("PUT", resource.revision, shown))
 }
 

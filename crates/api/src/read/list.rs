@@ -26,11 +26,10 @@ pub(crate) async fn list(
     }
     if call.query.is("watch") {
         let index = api.store.index().subscribe();
-        return Ok(answer::stream(watch::collection(
-            index, kind, call.mesh, filter,
-        )));
+        let lines = watch::collection(index, kind, call.mesh, filter, call.user);
+        return Ok(answer::stream(lines));
     }
-    let show = |resource| view.show(&snapshot, resource);
+    let show = |resource| view.show(&snapshot, resource, &call.user);
     let page = if filter.takes_all() {
         let total = snapshot.count(kind, mesh);
         paging.cut(

@@ -19,7 +19,7 @@ pub(crate) async fn one(
     let resource = snapshot
         .get(&key(kind, &call.mesh, &call.name))
         .ok_or_else(|| Problem::not_found("Could not retrieve a resource"))?;
-    let mut response = answer::json(StatusCode::OK, &view.show(&snapshot, resource)?);
+    let mut response = answer::json(StatusCode::OK, &view.show(&snapshot, resource, &call.user)?);
     if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", resource.version)) {
         response.headers_mut().insert(header::ETAG, tag);
     }

@@ -162,3 +162,60 @@ async fn an_apply_tells_outcomes_and_no_content() {
     let mut lines = served.open("/secrets?watch=true").await;
     assert_eq!(lines.next().await["resource"]["data"], DATA);
 }
+
+/// A key in an ExternalService itself is as secret as one in a Secret.
+#[tokio::test]
+async fn keys_that_stand_in_other_resources_are_shown_to_administrators_alone() {
+    let served = serve(Role::Global).await;
+    let pair = rcgen::generate_simple_self_signed(["client.test".to_owned()]).unwrap();
+    let inline = |text: String| json!({ "inlineString": text });
+    let key = pair.signing_key.serialize_pem();
+    let external = json!({
+        "type": "ExternalService", "mesh": "default", "name": "bank",
+        "tags": { "kuma.io/service": "bank" },
+        "networking": { "address": "bank.test:443", "tls": {
+            "enabled": true,
+            "clientCert": inline(pair.cert.pem()),
+            "clientKey": inline(key.clone()),
+        } },
+    });
+    const PATH: &str = "/meshes/default/external-services/bank";
+    let written = served.put(PATH, &external).await;
+    assert_eq!(written.status, 201, "{}", written.text());
+    let line = key.lines().nth(1).unwrap();
+    for path in [
+        PATH,
+        "/meshes/default/external-services",
+        "/external-services",
+    ] {
+        assert!(served.get(path).await.text().contains(line), "{path}");
+        let answer = served.send_from(ELSEWHERE, "GET", path, &[], "").await;
+        assert_eq!(answer.status, 200);
+        assert!(!answer.text().contains("PRIVATE KEY"), "{path}");
+        assert!(answer.text().contains("BEGIN CERTIFICATE"), "{path}");
+    }
+    // What is shown in its place cannot be written back by mistake.
+    let shown = served.send_from(ELSEWHERE, "GET", PATH, &[], "").await;
+    let back = served
+        .send_from(ELSEWHERE, "PUT", PATH, &[], shown.text().to_owned())
+        .await;
+    assert_eq!(back.status, 400, "{}", back.text());
+    assert!(
+        back.text().contains("networking.tls.clientKey"),
+        "{}",
+        back.text()
+    );
+
+    let served = serve_with(|api| Api {
+        localhost_is_admin: false,
+        ..api
+    })
+    .await;
+    assert_eq!(served.put(PATH, &external).await.status, 201);
+    let mut lines = served.open("/external-services?watch=true").await;
+    let line = lines.next().await.to_string();
+    assert!(
+        line.contains("(hidden)") && !line.contains("PRIVATE KEY"),
+        "{line}"
+    );
+}
