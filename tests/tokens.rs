@@ -4,25 +4,12 @@
 
 mod support;
 
-use std::fs;
-
 use jsonwebtoken::{Algorithm, EncodingKey};
-use portolan_proto::{
-    discovery::{
-        DeltaDiscoveryRequest, Node,
-        aggregated_discovery_service_client::AggregatedDiscoveryServiceClient,
-    },
-    well_known::{Struct, Value as Field, value::Kind},
-};
+use portolan_model::certificate::rsa_public_key_pem;
 use portolan_sandbox::{GlobalOptions, Http, Zone, ZoneOptions, until};
 use serde_json::{Value, json};
 use support::tokens::{assert_nowhere, forge, revoke, seconds, signature, signing_key, unsigned};
-use support::{LIMIT, sandbox};
-use tokio_stream::StreamExt;
-use tonic::{
-    Request,
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
-};
+use support::{LIMIT, proxy::Proxy, sandbox};
 
 const MESH_KEY: &str = "/meshes/default/secrets/dataplane-token-signing-key-default-1";
 const REVOCATIONS: &str = "/meshes/default/secrets/dataplane-token-revocations-default";
@@ -39,99 +26,6 @@ networking:
     tags:
       kuma.io/service: edge
 "#;
-
-/// A proxy that is no Envoy.
-struct Proxy {
-    http: reqwest::Client,
-    url: String,
-    channel: Channel,
-}
-
-impl Proxy {
-    fn of(zone: &Zone) -> Self {
-        let ca = fs::read(zone.ca()).unwrap();
-        let root = reqwest::Certificate::from_pem(&ca).unwrap();
-        let http = reqwest::Client::builder()
-            .add_root_certificate(root)
-            .build();
-        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
-        let endpoint = Endpoint::from_shared(zone.data_plane_url.clone()).unwrap();
-        Self {
-            http: http.unwrap(),
-            url: format!("{}/bootstrap", zone.data_plane_url),
-            channel: endpoint.tls_config(tls).unwrap().connect_lazy(),
-        }
-    }
-
-    /// Status and text of the answer to `POST /bootstrap`.
-    async fn bootstrap(&self, token: &str) -> (u16, String) {
-        let request = json!({
-            "mesh": "default", "name": "gw", "dataplaneToken": token, "dataplaneResource": DATAPLANE,
-        });
-        let answer = self
-            .http
-            .post(&self.url)
-            .json(&request)
-            .send()
-            .await
-            .unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
-    }
-
-    /// The first answer on a stream, or why there is none.
-    async fn stream(&self, token: &str) -> Result<(), tonic::Status> {
-        let text = Field {
-            kind: Some(Kind::StringValue(DATAPLANE.to_owned())),
-        };
-        let node = Node {
-            id: "default.gw".to_owned(),
-            metadata: Some(Struct {
-                fields: [("dataplane.resource".to_owned(), text)].into(),
-            }),
-            ..Node::default()
-        };
-        let first = DeltaDiscoveryRequest {
-            node: Some(node),
-            type_url: "type.googleapis.com/envoy.config.cluster.v3.Cluster".to_owned(),
-            ..DeltaDiscoveryRequest::default()
-        };
-        let mut request = Request::new(tokio_stream::once(first).chain(tokio_stream::pending()));
-        if !token.is_empty() {
-            request
-                .metadata_mut()
-                .insert("authorization", token.parse().unwrap());
-        }
-        let mut client = AggregatedDiscoveryServiceClient::new(self.channel.clone());
-        let mut answers = client
-            .delta_aggregated_resources(request)
-            .await?
-            .into_inner();
-        answers.message().await.map(drop)
-    }
-
-    /// Refused by both, for a reason with this text.
-    async fn assert_refused(&self, what: &str, token: &str, expected: &str) {
-        let (status, text) = self.bootstrap(token).await;
-        assert!([401, 403, 422].contains(&status), "{what}: {status} {text}");
-        let text = if token.is_empty() {
-            "is required"
-        } else {
-            &text
-        };
-        assert!(
-            token.is_empty() || text.contains(expected),
-            "{what}: {text}"
-        );
-        let refused = self.stream(token).await.expect_err(what);
-        assert!(refused.message().contains(expected), "{what}: {refused}");
-    }
-
-    async fn assert_let_in(&self, what: &str, token: &str) {
-        let (status, text) = self.bootstrap(token).await;
-        assert_eq!(status, 200, "{what}: {text}");
-        self.stream(token).await.expect(what);
-    }
-}
 
 async fn issue(http: &Http, request: Value) -> String {
     let token = http.post("/tokens/dataplane", &request).await.unwrap();
@@ -158,7 +52,7 @@ async fn a_proxy_needs_a_token_of_its_own() {
     let zone = sandbox.zone("zone-1", &[&global], &options).await.unwrap();
     let shop = json!({ "type": "Mesh", "name": "shop" });
     global.http.put("/meshes/shop", &shop).await.unwrap();
-    let proxy = Proxy::of(&zone);
+    let proxy = Proxy::of(&zone, DATAPLANE);
 
     let good = issue(&global.http, json!({ "mesh": "default", "name": "gw" })).await;
     // The zone is told of the key, and until then says that it cannot tell.
@@ -171,6 +65,7 @@ async fn a_proxy_needs_a_token_of_its_own() {
 
     let pem = signing_key(&global.http, MESH_KEY).await;
     let key = EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap();
+    let public = rsa_public_key_pem(pem.as_bytes()).unwrap();
     let foreign = signing_key(&global.http, "/global-secrets/zone-token-signing-key-1").await;
     let foreign = EncodingKey::from_rsa_pem(foreign.as_bytes()).unwrap();
     let claims = json!({ "Name": "gw", "Mesh": "default", "Tags": {}, "Type": "dataplane" });
@@ -257,6 +152,16 @@ async fn a_proxy_needs_a_token_of_its_own() {
                 Algorithm::HS256,
                 "1",
                 &EncodingKey::from_secret(b"1"),
+                &claims,
+            ),
+            "another algorithm than RS256",
+        ),
+        (
+            "HS256 with the public key as key",
+            forge(
+                Algorithm::HS256,
+                "1",
+                &EncodingKey::from_secret(public.as_bytes()),
                 &claims,
             ),
             "another algorithm than RS256",

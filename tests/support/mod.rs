@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses a part; tests may panic.
 
 pub mod load;
+pub mod proxy;
 pub mod site;
 pub mod tokens;
 

@@ -94,10 +94,11 @@ impl Zone {
         let text = answer.text().await.map_err(failure)?;
         match status {
             StatusCode::OK => Ok(text),
-            // A zone that cannot tell yet, or something between here and the zone.
-            _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+            // A zone that cannot tell yet, something between here and the zone, or a name that is free soon.
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::CONFLICT => {
                 Err(Failure::Away(format!("{status}: {text}")))
             }
+            _ if status.is_server_error() => Err(Failure::Away(format!("{status}: {text}"))),
             _ => Err(Failure::Final(RunError::Refused {
                 status: status.as_u16(),
                 text,

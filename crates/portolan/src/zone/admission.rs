@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use portolan_access::Tokens;
 use portolan_identity::tokens::{DataplaneClaims, Mismatch, Proxy, TokenError};
-use portolan_model::{ResourceKey, labels};
+use portolan_model::{Labels, ResourceKey, labels, proto::mesh::Dataplane};
 
 use super::registration::Prepared;
 
@@ -24,6 +24,12 @@ pub(crate) enum Denied {
     /// Its token is for others.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
+    /// Its name is somebody else's.
+    #[error(
+        "there is a Dataplane of this name already, which the token is not for: {0}; take another name, or wait: a \
+         Dataplane goes 10 s after its proxy"
+    )]
+    Taken(Mismatch),
 }
 
 impl From<Denied> for tonic::Status {
@@ -31,7 +37,7 @@ impl From<Denied> for tonic::Status {
         match &denied {
             Denied::NotYet(_) => Self::unavailable(denied.to_string()),
             Denied::Token(_) => Self::unauthenticated(denied.to_string()),
-            Denied::Mismatch(_) => Self::permission_denied(denied.to_string()),
+            Denied::Mismatch(_) | Denied::Taken(_) => Self::permission_denied(denied.to_string()),
         }
     }
 }
@@ -43,6 +49,7 @@ impl Denied {
             Self::NotYet(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Token(_) => StatusCode::UNAUTHORIZED,
             Self::Mismatch(_) => StatusCode::FORBIDDEN,
+            Self::Taken(_) => StatusCode::CONFLICT,
         }
     }
 }
@@ -79,7 +86,8 @@ impl Admission {
         claims.transpose().map_err(Denied::Token)
     }
 
-    /// Whether the proxy that shows `token` may be this Dataplane.
+    /// Whether the proxy that shows `token` may be this Dataplane, and take the place of the one that has its name: a
+    /// token for a service is not one for the names of others.
     pub(crate) fn check(
         &self,
         key: &ResourceKey,
@@ -96,8 +104,21 @@ impl Admission {
                 false => Denied::Token(error),
             }
         })?;
-        let mut proxy = Proxy::of_dataplane(&key.mesh, &key.name, &dataplane.spec);
-        proxy.workload = dataplane.labels.get(labels::WORKLOAD).map(String::as_str);
-        Ok(claims.check(&proxy)?)
+        is_for(&claims, key, &dataplane.spec, &dataplane.labels)?;
+        match &dataplane.replaces {
+            Some((spec, labels)) => is_for(&claims, key, spec, labels).map_err(Denied::Taken),
+            None => Ok(()),
+        }
     }
+}
+
+fn is_for(
+    claims: &DataplaneClaims,
+    key: &ResourceKey,
+    dataplane: &Dataplane,
+    its_labels: &Labels,
+) -> Result<(), Mismatch> {
+    let mut proxy = Proxy::of_dataplane(&key.mesh, &key.name, dataplane);
+    proxy.workload = its_labels.get(labels::WORKLOAD).map(String::as_str);
+    claims.check(&proxy)
 }

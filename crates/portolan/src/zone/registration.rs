@@ -45,6 +45,8 @@ pub(crate) struct Prepared {
     pub(crate) spec: Dataplane,
     /// Its labels.
     pub(crate) labels: Labels,
+    /// The Dataplane whose place it would take, with its labels.
+    pub(crate) replaces: Option<(Dataplane, Labels)>,
     write: Option<Write>,
 }
 
@@ -81,16 +83,23 @@ impl Registrar {
         key: &ResourceKey,
         yaml: Option<&str>,
     ) -> Result<Prepared, RegistrationError> {
+        let snapshot = self.store.index().snapshot();
+        let known = snapshot.get(key).and_then(|known| {
+            let labels = Labels::clone(&known.labels);
+            Some((known.spec_as::<Dataplane>().ok()?, labels))
+        });
         match yaml {
-            Some(yaml) => self.read(key, yaml),
+            Some(yaml) => Ok(Prepared {
+                replaces: known,
+                ..self.read(key, yaml)?
+            }),
             None => {
-                let snapshot = self.store.index().snapshot();
-                let known = snapshot.get(key);
-                let read = known.and_then(|known| Some((known.spec_as().ok()?, &known.labels)));
-                let (spec, labels) = read.ok_or_else(|| RegistrationError::Unknown(key.clone()))?;
+                let (spec, labels) =
+                    known.ok_or_else(|| RegistrationError::Unknown(key.clone()))?;
                 Ok(Prepared {
                     spec,
-                    labels: labels.clone(),
+                    labels,
+                    replaces: None,
                     write: None,
                 })
             }
@@ -160,6 +169,7 @@ impl Registrar {
         Ok(Prepared {
             spec,
             labels: all,
+            replaces: None,
             write: Some(write),
         })
     }
