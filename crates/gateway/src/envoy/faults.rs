@@ -4,7 +4,7 @@
 //! costs it more than the route itself. So what most routes say stands once, on their host, and only the
 //! others say what is different.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ptr, sync::Arc};
 
 use envoy_types::pb::envoy::config::route::v3::FilterConfig;
 
@@ -40,7 +40,7 @@ impl Faults {
     pub(super) fn of(routes: &[Arc<Route>]) -> Self {
         let mut counts: HashMap<Id, (usize, &Policy<FaultInjection>)> = HashMap::new();
         for policy in routes.iter().filter_map(|route| injected(route)) {
-            counts.entry(Arc::as_ptr(policy)).or_insert((0, policy)).0 += 1;
+            counts.entry(ptr::from_ref(policy)).or_insert((0, policy)).0 += 1;
         }
         let common = counts
             .iter()
@@ -73,13 +73,13 @@ impl Faults {
         if self.on_routes.is_empty() {
             return None;
         }
-        let id = injected(route).map(Arc::as_ptr);
+        let id = injected(route).map(ptr::from_ref);
         self.on_routes.get(&id).map(|fields| &**fields)
     }
 }
 
 /// What goes to a backend may go wrong; what is redirected goes to none.
-fn injected(route: &Route) -> Option<&Arc<Policy<FaultInjection>>> {
+fn injected(route: &Route) -> Option<&Policy<FaultInjection>> {
     match &*route.entry.action {
         Action::Forward(_) => route.chosen.fault_injection_here(),
         Action::Redirect(_) => None,
