@@ -51,6 +51,8 @@ pub struct Instance {
     pub tags: Tags,
     /// Where it is reached, or why it cannot be.
     pub address: Result<SocketAddr, Box<Fault>>,
+    /// What is spoken with it.
+    pub spoken: Spoken,
     /// Whether it takes requests now.
     pub healthy: bool,
     /// The labels of its Dataplane.
@@ -61,12 +63,6 @@ impl Instance {
     /// The service that it is an instance of.
     pub fn service(&self) -> &str {
         self.tags.get(SERVICE).map_or("", String::as_str)
-    }
-
-    /// What is spoken with it.
-    pub fn spoken(&self) -> Spoken {
-        let protocol = self.tags.get(PROTOCOL);
-        Spoken::of(protocol.map_or("", String::as_str))
     }
 }
 
@@ -123,6 +119,7 @@ impl Dataplane {
                     .map_err(|reason| Box::new(fault(resource, position, reason)));
                 Arc::new(Instance {
                     healthy: is_healthy(&inbound),
+                    spoken: spoken(&inbound),
                     tags: in_zone(inbound.tags, zone),
                     address,
                     labels: labels.clone(),
@@ -139,6 +136,13 @@ impl Dataplane {
 pub(super) fn in_zone(mut tags: Tags, zone: &str) -> Tags {
     tags.insert(ZONE.to_owned(), zone.to_owned());
     tags
+}
+
+/// What is spoken with an inbound: what it says itself, else its tag.
+pub(super) fn spoken(inbound: &Inbound) -> Spoken {
+    let tag = inbound.tags.get(PROTOCOL);
+    let protocol = Some(&inbound.protocol).filter(|protocol| !protocol.is_empty());
+    Spoken::of(protocol.or(tag).map_or("", String::as_str))
 }
 
 fn is_healthy(inbound: &Inbound) -> bool {

@@ -8,11 +8,15 @@ use std::{
 
 use portolan_model::{
     Resource, labels,
-    tags::{PROTOCOL, SERVICE, Tags},
+    tags::{SERVICE, Tags},
 };
 use portolan_proto::mesh::{Dataplane, dataplane::networking::Inbound as Spec};
 
-use super::{dataplane::in_zone, outbound::DelegatedInstance, spoken::Spoken};
+use super::{
+    dataplane::{in_zone, spoken},
+    outbound::DelegatedInstance,
+    spoken::Spoken,
+};
 use crate::fault::Reason;
 
 /// A member.
@@ -119,7 +123,7 @@ impl Inbound {
         Ok(Self {
             at,
             application: socket_address(application, service_port, ".servicePort")?,
-            spoken: Spoken::of(tags.get(PROTOCOL).map_or("", String::as_str)),
+            spoken: spoken(spec),
             tags,
         })
     }

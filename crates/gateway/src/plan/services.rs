@@ -68,7 +68,7 @@ impl Services {
             return Spoken::of(protocol) == Spoken::Http2;
         }
         let instances = self.instances(destination);
-        Spoken::common(instances.map(|instance| instance.spoken())) == Spoken::Http2
+        Spoken::common(instances.map(|instance| instance.spoken)) == Spoken::Http2
     }
 
     /// What is spoken with a destination: what it says itself, else what all instances of its service
@@ -80,6 +80,6 @@ impl Services {
         }
         let service = self.by_name.get(destination.service());
         let instances = service.into_iter().flat_map(BTreeMap::values);
-        Spoken::common(instances.map(|instance| instance.spoken()))
+        Spoken::common(instances.map(|instance| instance.spoken))
     }
 }

@@ -12,9 +12,9 @@ pub enum Spoken {
 }
 
 impl Spoken {
-    /// By a value of `kuma.io/protocol`; one that is not known is bytes.
+    /// By a value of `kuma.io/protocol`, whose capitals do not matter; one that is not known is bytes.
     pub fn of(protocol: &str) -> Self {
-        match protocol {
+        match &*protocol.to_ascii_lowercase() {
             "http" => Self::Http1,
             "http2" | "grpc" => Self::Http2,
             _ => Self::Tcp,
@@ -41,6 +41,8 @@ mod tests {
         for (protocols, expected) in [
             (vec!["http", "http"], Spoken::Http1),
             (vec!["http2", "grpc"], Spoken::Http2),
+            (vec!["HTTP2", "gRPC"], Spoken::Http2),
+            (vec!["Http", "http"], Spoken::Http1),
             (vec!["http", "http2"], Spoken::Tcp),
             (vec!["http", "tcp"], Spoken::Tcp),
             (vec!["kafka"], Spoken::Tcp),

@@ -9,7 +9,7 @@ use crate::{
 /// What services may speak.
 const PROTOCOLS: [&str; 5] = ["grpc", "http", "http2", "kafka", "tcp"];
 /// Taken too, though Kuma tells nobody.
-const UNTOLD_PROTOCOL: &str = "tls";
+const UNTOLD_PROTOCOLS: [&str; 2] = ["mysql", "tls"];
 /// Those that are HTTP, in Kuma's order.
 const HTTP_PROTOCOLS: [&str; 3] = ["http", "http2", "grpc"];
 
@@ -156,17 +156,32 @@ pub(crate) fn without_service(violations: &mut Violations, field: &str, given: &
     }
 }
 
-/// A protocol tag, if there is one.
+/// A protocol tag, if there is one. Capitals do not matter.
 pub(crate) fn protocol(violations: &mut Violations, field: &str, given: &Tags) {
     if let Some(value) = given.get(PROTOCOL)
-        && !PROTOCOLS.contains(&value.as_str())
-        && value != UNTOLD_PROTOCOL
+        && let Err(allowed) = is_protocol(value)
     {
-        let allowed = PROTOCOLS.join(", ");
         violations.add(
             key(field, PROTOCOL),
-            format!("tag {PROTOCOL:?} has an invalid value {value:?}. Allowed values: {allowed}"),
+            format!("tag {PROTOCOL:?} has an invalid value {value:?}. {allowed}"),
         );
+    }
+}
+
+/// What an inbound says that it speaks, beside its tags.
+pub(crate) fn own_protocol(violations: &mut Violations, field: String, value: &str) {
+    if !value.is_empty()
+        && let Err(allowed) = is_protocol(value)
+    {
+        violations.add(field, format!("has an invalid value {value:?}. {allowed}"));
+    }
+}
+
+fn is_protocol(value: &str) -> Result<(), String> {
+    let mut all = PROTOCOLS.iter().chain(&UNTOLD_PROTOCOLS);
+    match all.any(|protocol| value.eq_ignore_ascii_case(protocol)) {
+        true => Ok(()),
+        false => Err(format!("Allowed values: {}", PROTOCOLS.join(", "))),
     }
 }
 

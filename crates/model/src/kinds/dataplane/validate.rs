@@ -145,9 +145,11 @@ fn validate_inbound(
             "serviceAddress and servicePort has to differ from address and port",
         );
     }
+    let protocol_field = format!("{field}.protocol");
     let field = format!("{field}.tags");
     tags::tags(violations, &field, &inbound.tags, Values::OWN);
     tags::protocol(violations, &field, &inbound.tags);
+    tags::own_protocol(violations, protocol_field, &inbound.protocol);
     if !inbound.tags.is_empty() && !inbound.tags.contains_key(SERVICE) {
         violations.add(fields::key(&field, SERVICE), "tag has to exist");
     }

@@ -173,6 +173,32 @@ fn the_admin_port_is_nobody_elses() {
 }
 
 #[test]
+fn protocols_of_inbounds() {
+    let with = |more: Value, tag: &str| {
+        let tags = json!({ "kuma.io/service": "api", "kuma.io/protocol": tag });
+        let mut inbound = json!({ "port": 80, "tags": tags });
+        inbound["protocol"] = more;
+        violations(
+            json!({ "networking": { "address": "10.0.0.1", "inbound": [inbound] } }),
+        )
+    };
+    for protocol in ["http", "HTTP", "gRPC", "Kafka", "tls", "mysql"] {
+        assert_eq!(with(json!(protocol), protocol), [""; 0], "{protocol}");
+    }
+    const ALLOWED: &str = "Allowed values: grpc, http, http2, kafka, tcp";
+    assert_eq!(
+        with(json!("spdy"), "http3"),
+        [
+            format!(
+                "networking.inbound[0].tags[\"kuma.io/protocol\"]: tag \"kuma.io/protocol\" has an \
+                 invalid value \"http3\". {ALLOWED}"
+            ),
+            format!("networking.inbound[0].protocol: has an invalid value \"spdy\". {ALLOWED}"),
+        ]
+    );
+}
+
+#[test]
 fn probes_of_delegated_gateways() {
     let mut probed = gateway("DELEGATED", json!({}));
     probed["probes"] = json!({ "endpoints": [{ "inboundPath": "a", "path": "/b" }] });
