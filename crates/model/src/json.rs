@@ -65,6 +65,32 @@ pub fn shorten_numbers(value: &mut Value) {
     }
 }
 
+/// The same without fields that are null; nothing if it has none.
+pub(crate) fn without_nulls(value: &Value) -> Option<Value> {
+    match value {
+        Value::Object(fields) => {
+            let mut changed = fields.clone();
+            changed.retain(|_, value| !value.is_null());
+            let mut differs = changed.len() < fields.len();
+            for value in changed.values_mut() {
+                if let Some(given) = without_nulls(value) {
+                    *value = given;
+                    differs = true;
+                }
+            }
+            differs.then(|| changed.into())
+        }
+        Value::Array(items) => {
+            let changed: Vec<_> = items.iter().map(without_nulls).collect();
+            let differs = changed.iter().any(Option::is_some);
+            let items = items.iter().zip(changed);
+            let items = items.map(|(before, after)| after.unwrap_or_else(|| before.clone()));
+            differs.then(|| items.collect())
+        }
+        _ => None,
+    }
+}
+
 /// Kuma's resource identifier, `kri_SHORT_MESH_ZONE_NAMESPACE_NAME_SECTION`, for kinds that have a short
 /// name. The zone is empty for what was written on the global.
 pub fn kri(resource: &Resource) -> Option<String> {
@@ -97,7 +123,15 @@ fn rfc3339(time: Timestamp) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::shorten_numbers;
+    use super::{shorten_numbers, without_nulls};
+
+    #[test]
+    fn fields_that_are_null_go() {
+        let given = json!({ "a": null, "b": [{ "c": null, "d": 1 }, null], "e": { "f": {} } });
+        let expected = json!({ "b": [{ "d": 1 }, null], "e": { "f": {} } });
+        assert_eq!(without_nulls(&given), Some(expected.clone()));
+        assert_eq!(without_nulls(&expected), None);
+    }
 
     #[test]
     fn whole_numbers_have_no_fraction() {

@@ -219,12 +219,19 @@ impl Kind {
         format!("type.googleapis.com/{}", self.0.message)
     }
 
-    /// Reads a spec from proto3 JSON. Unknown fields, and so the resource's meta fields, are skipped.
+    /// Reads a spec from proto3 JSON. Unknown fields, and so the resource's meta fields, are skipped, and
+    /// those that are null are as if they were not there.
     ///
     /// # Errors
     /// [`SpecError::Json`] with the path of the field and the parser's reason.
     pub fn spec_from_json(self, json: &Value) -> Result<Bytes, SpecError> {
-        (self.0.codec.from_json)(json).map_err(|reason| SpecError::Json {
+        let read = self.0.codec.from_json;
+        // Parsers know null for messages, not for lists and maps.
+        let spec = read(json).or_else(|reason| match json::without_nulls(json) {
+            Some(given) => read(&given),
+            None => Err(reason),
+        });
+        spec.map_err(|reason| SpecError::Json {
             kind: self.name(),
             reason: if self.is_secret() {
                 // The parser's own reason may quote what it read.

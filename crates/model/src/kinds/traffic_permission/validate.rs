@@ -34,6 +34,9 @@ mod tests {
         });
         check(TRAFFIC_PERMISSION, &valid, &[
             (&[("/sources/0/match", json!({}))], &["sources[0].match: must have at least one tag"]),
+            (&[("/sources", json!([{ "match": null, "kuma.io/service": "web" }]))], &[
+                "sources[0].match: must have at least one tag",
+            ]),
             (&[("/destinations/0/match", json!({ "": "x", "a b": "*", "c": "**" }))], &[
                 "destinations[0].match: tag name must be non-empty",
                 "destinations[0].match[\"a b\"]: tag name must consist of alphanumeric characters, \
