@@ -30,23 +30,20 @@ impl Chart {
         }
     }
 
-    /// Whether a destination is outside the mesh alone, and none of the fleets with a listener that is
-    /// selected may reach it.
+    /// Whether none of the fleets with a listener that is selected may reach any instance of a destination,
+    /// be it inside the mesh or outside.
     pub(crate) fn is_forbidden(
         &self,
         destination: &Destination,
         selects: impl Fn(&Tags) -> bool,
     ) -> bool {
-        if self.externals.of(destination).next().is_none() || self.has_members(destination) {
-            return false;
-        }
         let sent = |fleet: &&Fleet| fleet.listeners().any(|(_, one)| selects(&one.tags));
-        let mut fleets = self.fleets().iter().filter(sent).peekable();
-        let may = |fleet: &Fleet| {
+        let fleets: Vec<_> = self.fleets().iter().filter(sent).collect();
+        let may = |fleet: &&Fleet| {
             let mut permitted = self.externals.permitted(destination, &fleet.tags);
             permitted.next().is_some()
         };
-        fleets.peek().is_some() && !fleets.any(may)
+        !fleets.is_empty() && !fleets.iter().any(may) && !self.admits(&fleets, destination)
     }
 
     /// The external services of the mesh.

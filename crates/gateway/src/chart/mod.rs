@@ -5,6 +5,7 @@
 mod certificates;
 mod external;
 mod fleet;
+mod members;
 mod passage;
 
 use std::{
@@ -98,6 +99,7 @@ pub struct Chart {
     pub(crate) tcp_routes: TcpRoutes,
     certificates: Certificates,
     externals: Externals,
+    mtls: Option<Mtls>,
     policies: Policies,
     proxy_policies: ProxyPolicies,
     shared: Shared,
@@ -137,8 +139,7 @@ impl Chart {
         let name = &resource.key.name;
         if resource.key.kind == MESH {
             self.policies.set_mesh(Some(resource));
-            let mtls = Mtls::read(resource);
-            self.policies.place.set_mtls(mtls.is_some());
+            self.set_mtls(Some(resource));
         }
         if resource.key.kind == MESH_GATEWAY {
             let gateway = Arc::new(Gateway::read(resource));
@@ -175,7 +176,7 @@ impl Chart {
         self.remove_external(key);
         if key.kind == MESH {
             self.policies.set_mesh(None);
-            self.policies.place.set_mtls(false);
+            self.set_mtls(None);
         }
         if key.kind == MESH_GATEWAY {
             self.gateways.remove(&key.name);

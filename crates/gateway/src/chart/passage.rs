@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{Chart, Fleet};
 use crate::{
-    fault::Fault,
+    fault::{Fault, Reason},
     plan::{
         certificate::{Certificate, Source},
         gateway::Gateway,
         hosts::Host,
-        port::{Chain, Port},
+        port::{Chain, Port, Tls},
         table::{Route, RouteTable},
         tcp::TcpTable,
     },
@@ -89,7 +89,7 @@ impl Chart {
         chains.map(|(port, chain)| passage(port, chain)).collect()
     }
 
-    /// The certificates of a chain that cannot be had, and why.
+    /// The certificates of a chain that cannot be had, and why; with members of other meshes, mutual TLS.
     pub(crate) fn missing_certificates(
         &self,
         gateway: Option<&Gateway>,
@@ -111,6 +111,14 @@ impl Chart {
             })
         };
         let certificates = chain.tls.certificates().iter();
-        certificates.filter_map(missing).collect()
+        let without_mtls = match &chain.tls {
+            Tls::Mutual(field) if self.mtls.is_none() => Some(Fault {
+                resource: gateway.key.clone(),
+                field: field.to_string(),
+                reason: Reason::CrossMesh,
+            }),
+            _ => None,
+        };
+        certificates.filter_map(missing).chain(without_mtls).collect()
     }
 }

@@ -184,6 +184,10 @@ pub struct BackendTaken {
     /// How many instances take no requests now.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub unhealthy: usize,
+    /// What the instances that take requests say to the certificate of the gateway, in a mesh with mutual
+    /// TLS: one for each TrafficPermission that decides.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub admissions: Vec<AdmissionTaken>,
     /// The external services with these tags. Those that may be reached serve alone; where none may, the
     /// mesh's own instances serve.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -191,6 +195,21 @@ pub struct BackendTaken {
     /// How many more there are.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub more_external: usize,
+}
+
+/// What some instances of a backend, members of a mesh with mutual TLS, say to the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdmissionTaken {
+    /// Whether they let it in.
+    pub permitted: bool,
+    /// Why.
+    pub why: String,
+    /// Their addresses.
+    pub endpoints: Vec<String>,
+    /// How many more there are.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub more_endpoints: usize,
 }
 
 /// An external service.

@@ -1,6 +1,10 @@
 //! Where requests and connections end up.
 
-use super::{answer::BackendTaken, external};
+use super::{
+    admission::{self, Admissions},
+    answer::BackendTaken,
+    external,
+};
 use crate::{
     chart::{Chart, Fleet},
     plan::destination::Destination,
@@ -23,14 +27,19 @@ pub(super) fn backend(
         .into_iter()
         .flat_map(|all| all.instances(destination));
     let (mut endpoints, mut unhealthy) = (Vec::new(), 0);
+    let mut admissions = Admissions::default();
     for instance in instances {
         match &instance.address {
-            Ok(address) if instance.healthy => endpoints.push(address.to_string()),
+            Ok(address) if instance.healthy => {
+                endpoints.push(address.to_string());
+                admissions.add(chart, fleet, instance, address);
+            }
             _ => unhealthy += 1,
         }
     }
     if external.iter().any(|one| one.permitted) {
         (endpoints, unhealthy) = (external::endpoints(&external), 0);
+        admissions = Admissions::default();
     }
     let more_external = external.len().saturating_sub(MOST_ENDPOINTS);
     external.truncate(MOST_ENDPOINTS);
@@ -45,21 +54,48 @@ pub(super) fn backend(
         endpoints,
         more_endpoints,
         unhealthy,
+        admissions: admissions.told(MOST_ENDPOINTS),
         external,
         more_external,
     }
 }
 
 /// What is said where no backend has an endpoint.
-pub(super) fn nowhere(takes: &str, backends: &[BackendTaken]) -> String {
+fn nowhere(takes: &str, backends: &[BackendTaken]) -> String {
     let lack = external::lack(backends);
     let lack = lack.map_or_else(String::new, |lack| format!("; {lack}"));
     format!("no backend has an endpoint that takes {takes}{lack}")
 }
 
-/// How many backends get something, and how many of these have nowhere to send it.
-pub(super) fn serving(backends: &[BackendTaken]) -> (usize, usize) {
-    let serving = backends.iter().filter(|backend| backend.percent > 0.0);
-    let missing = serving.clone().filter(|one| one.endpoints.is_empty());
-    (serving.count(), missing.count())
+/// What becomes of what a route or a listener sends to its backends.
+pub(super) enum Served {
+    /// None of them takes any, and why.
+    Nowhere(String),
+    /// Some do; what else is to be said of those that do not.
+    Somewhere(Option<&'static str>),
+}
+
+/// Looks at all backends that get something of `takes`, requests or connections.
+pub(super) fn served(takes: &str, backends: &[BackendTaken]) -> Served {
+    let serving: Vec<_> = backends.iter().filter(|one| one.percent > 0.0).collect();
+    let is_missing = |one: &BackendTaken| one.endpoints.is_empty();
+    let denies = |one: &BackendTaken| admission::denial(one).is_some();
+    if serving.iter().all(|one| is_missing(one)) {
+        return Served::Nowhere(nowhere(takes, backends));
+    }
+    if serving.iter().all(|one| is_missing(one) || denies(one)) {
+        let denial = serving.iter().find_map(|one| admission::denial(one));
+        let why = denial.map_or_else(String::new, |why| format!(": {why}"));
+        return Served::Nowhere(format!("no backend lets the gateway in{why}"));
+    }
+    let missing = serving.iter().any(|one| is_missing(one));
+    let mut admissions = serving.iter().flat_map(|one| &one.admissions);
+    Served::Somewhere(match (missing, admissions.any(|one| !one.permitted)) {
+        (false, false) => None,
+        (true, false) => Some("where the chosen backend has no endpoint"),
+        (false, true) => Some("where the chosen instance does not let the gateway in"),
+        (true, true) => {
+            Some("where the chosen backend has no endpoint, or does not let the gateway in")
+        }
+    })
 }

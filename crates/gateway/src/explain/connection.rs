@@ -2,7 +2,7 @@
 
 use super::{
     answer::{ConnectionTaken, Outcome},
-    backend::{backend, nowhere, serving},
+    backend::{Served, backend, served},
     policy,
 };
 use crate::{
@@ -41,13 +41,10 @@ pub(super) fn connection(
         Tls::Passthrough => "its bytes go to a backend, still in TLS",
         Tls::Terminate(_) | Tls::Mutual(_) => "TLS ends here and its bytes go to a backend",
     };
-    let what = match serving(&backends) {
-        (all, missing) if all == missing => {
-            let nowhere = nowhere("connections", &backends);
-            format!("{nowhere}; the connection is closed")
-        }
-        (_, 0) => sent.to_owned(),
-        _ => format!("{sent}; where the chosen backend has no endpoint, the connection is closed"),
+    let what = match served("connections", &backends) {
+        Served::Nowhere(why) => format!("{why}; the connection is closed"),
+        Served::Somewhere(None) => sent.to_owned(),
+        Served::Somewhere(Some(lost)) => format!("{sent}; {lost}, the connection is closed"),
     };
     let routes = table.routes();
     let taken = ConnectionTaken {

@@ -2,7 +2,7 @@
 
 use super::{
     answer::{BackendTaken, Outcome, RouteTaken},
-    backend::{backend, nowhere, serving},
+    backend::{Served, backend, served},
     location, place, policy,
     request::Seen,
     words,
@@ -76,13 +76,12 @@ fn forwarded(forward: &Forward, backends: &[BackendTaken], route: &Route, seen: 
         }
         None => seen.target.path.clone(),
     };
-    let (serving, missing) = serving(backends);
-    if missing == serving {
-        return Outcome::status(503, nowhere("requests", backends));
+    let what = format!("a backend answers; it gets path {path}");
+    match served("requests", backends) {
+        Served::Nowhere(why) => Outcome::status(503, why),
+        Served::Somewhere(None) => Outcome::nothing(what),
+        Served::Somewhere(Some(lost)) => {
+            Outcome::nothing(format!("{what}; {lost}, the client gets 503"))
+        }
     }
-    let mut what = format!("a backend answers; it gets path {path}");
-    if missing > 0 {
-        what.push_str("; where the chosen backend has no endpoint, the client gets 503");
-    }
-    Outcome::nothing(what)
 }

@@ -10,6 +10,7 @@
 //! The tables walked are those that are compiled for Envoy ([`Chart::passages`]); nothing is chosen here a
 //! second time but who takes a connection, and whether one entry takes one request.
 
+mod admission;
 mod answer;
 mod backend;
 mod connection;
@@ -28,8 +29,8 @@ pub mod words;
 use std::sync::Arc;
 
 pub use answer::{
-    Answer, BackendTaken, ConnectionTaken, Explanation, ExternalTaken, Failed, HostTaken,
-    ListenerTaken, Outcome, Place, PolicyTaken, RouteTaken, TlsTaken, Tried,
+    AdmissionTaken, Answer, BackendTaken, ConnectionTaken, Explanation, ExternalTaken, Failed,
+    HostTaken, ListenerTaken, Outcome, Place, PolicyTaken, RouteTaken, TlsTaken, Tried,
 };
 pub use request::{Rejected, Request};
 pub use target::{Malformed, Target};

@@ -1,11 +1,11 @@
-//! TrafficPermissions, as far as a gateway asks for them: whether it may reach an external service. Between
-//! members of the mesh they are for those who are reached.
+//! TrafficPermissions: whether a gateway may reach an external service, and whom members of a mesh with
+//! mutual TLS let in.
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use portolan_model::{
     Resource,
-    tags::{self, Rank, Tags},
+    tags::{self, ANY, Rank, Tags},
 };
 use portolan_proto::mesh;
 
@@ -17,7 +17,7 @@ pub struct Permissions {
     by_name: BTreeMap<Arc<str>, Arc<Scope>>,
 }
 
-/// Whether a Dataplane may reach an external service, and why.
+/// Whether a Dataplane may reach an external service or a member of its mesh, and why.
 #[derive(Clone, Copy, Debug)]
 pub enum Permission<'a> {
     /// It may: the mesh has no TrafficPermission.
@@ -26,7 +26,7 @@ pub enum Permission<'a> {
     By(&'a Scope),
     /// It may not: this one decides, and is for others.
     ForOthers(&'a Scope),
-    /// It may not: none is for the external service.
+    /// It may not: none is for whom it wants to reach.
     Nobody,
 }
 
@@ -75,6 +75,23 @@ impl Permissions {
                     false => Permission::ForOthers(scope),
                 }
             }
+        }
+    }
+
+    /// Whether a member with tags `destination` lets one with tags `source` in, in a mesh with mutual TLS:
+    /// nobody where no TrafficPermission is for it.
+    pub fn between_members(&self, source: &Tags, destination: &Tags) -> Permission<'_> {
+        let Some(scope) = self.deciding(destination) else {
+            return Permission::Nobody;
+        };
+        // Certificates say what tags are; a tag that may be anything is not asked for.
+        let shows = |selector: &Tags| {
+            let mut asked = selector.iter().filter(|(_, value)| *value != ANY);
+            asked.all(|(name, value)| source.get(name) == Some(value))
+        };
+        match scope.sources.iter().any(shows) {
+            true => Permission::By(scope),
+            false => Permission::ForOthers(scope),
         }
     }
 
@@ -138,6 +155,26 @@ mod tests {
             });
         }
         permissions
+    }
+
+    #[test]
+    fn members_let_in_whoever_shows_the_tags_of_a_source() {
+        let all: &[(&str, &str)] = &[(SERVICE, "*")];
+        let bank: &[(&str, &str)] = &[(SERVICE, "bank")];
+        let edge = tags(&[(SERVICE, "edge"), ("team", "red")]);
+        let at_bank = |given: &[Given]| {
+            let permissions = permissions(given);
+            let permission = permissions.between_members(&edge, &tags(bank));
+            permission.is_given()
+        };
+        assert!(!at_bank(&[]));
+        assert!(!at_bank(&[("shop", 1, "*", &[(SERVICE, "shop")])]));
+        assert!(at_bank(&[("all", 1, "*", all)]));
+        assert!(at_bank(&[("all", 1, "edge", all)]));
+        assert!(!at_bank(&[
+            ("all", 1, "edge", all),
+            ("bank", 1, "other", bank)
+        ]));
     }
 
     #[test]

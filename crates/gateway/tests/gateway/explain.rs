@@ -306,3 +306,108 @@ conf: {destination: {kuma.io/service: '*'}}
             .is_empty()
     );
 }
+
+/// `shop` of [`BACKENDS`] with two versions of service a, which are members of a mesh with mutual TLS.
+fn of_members(permissions: &[(&str, &str, &str)]) -> String {
+    let permissions = permissions.iter().map(|(name, source, destination)| {
+        format!(
+            "---
+type: TrafficPermission
+name: {name}
+sources: [{{match: {{kuma.io/service: {source}}}}}]
+destinations: [{{match: {{{destination}}}}}]
+"
+        )
+    });
+    let permissions: String = permissions.collect();
+    with_edge(&format!(
+        "{BACKENDS}
+---
+type: Dataplane
+name: a-3
+networking: {{address: 10.0.0.3, inbound: [{{port: 80, tags: {{kuma.io/service: a, version: v2}}}}]}}
+---
+type: Dataplane
+name: b-1
+networking: {{address: 10.0.0.4, inbound: [{{port: 80, tags: {{kuma.io/service: b}}}}]}}
+---
+type: Mesh
+name: default
+mtls: {{enabledBackend: ca-1, backends: [{{name: ca-1, type: builtin}}]}}
+{permissions}"
+    ))
+}
+
+/// What the instances of each backend say, and what the client gets.
+fn admitted(yaml: &str) -> (Vec<Vec<String>>, Option<u16>, String) {
+    let answer = answered(yaml, &get("any", "/shop"));
+    let backends = answer.route.unwrap().backends.into_iter();
+    let backends = backends.map(|backend| {
+        let admissions = backend.admissions.into_iter();
+        let told = admissions.map(|one| {
+            let sign = if one.permitted { '+' } else { '-' };
+            format!("{sign} {} {}", one.endpoints.join(" "), one.why)
+        });
+        told.collect()
+    });
+    (
+        backends.collect(),
+        answer.outcome.status,
+        answer.outcome.what,
+    )
+}
+
+#[test]
+fn members_of_a_mesh_with_mutual_tls_say_whom_they_let_in() {
+    let everybody = ("all", "'*'", "kuma.io/service: '*'");
+    let (told, status, what) = admitted(&of_members(&[everybody]));
+    assert_eq!(
+        told,
+        [
+            ["+ 10.0.0.1:80 10.0.0.3:80 TrafficPermission all lets it in"],
+            ["+ 10.0.0.4:80 TrafficPermission all lets it in"]
+        ]
+    );
+    assert_eq!(
+        (status, &*what),
+        (None, "a backend answers; it gets path /")
+    );
+
+    let v2 = ("v2", "web", "kuma.io/service: a, version: v2");
+    let (told, status, what) = admitted(&of_members(&[everybody, v2]));
+    assert_eq!(
+        told[0],
+        [
+            "+ 10.0.0.1:80 TrafficPermission all lets it in",
+            "- 10.0.0.3:80 denied by TrafficPermission v2, which decides there and is not for \
+             kuma.io/service=edge,kuma.io/zone=east",
+        ]
+    );
+    assert_eq!(status, None);
+    assert!(
+        what.contains("where the chosen instance does not let the gateway in"),
+        "{what}"
+    );
+
+    let (told, status, what) = admitted(&of_members(&[("a", "web", "kuma.io/service: a")]));
+    assert_eq!(
+        told[1],
+        [
+            "- 10.0.0.4:80 denied, as no TrafficPermission is for it: kuma.io/service=edge,kuma.io/zone=east may not"
+        ]
+    );
+    assert_eq!(status, Some(503));
+    assert!(
+        what.starts_with("no backend lets the gateway in: denied by TrafficPermission a"),
+        "{what}"
+    );
+}
+
+#[test]
+fn without_mutual_tls_nobody_asks_members() {
+    let plain =
+        of_members(&[("a", "web", "kuma.io/service: a")]).replace("mtls:", "constraints: {} #");
+    let (told, status, _) = admitted(&plain);
+    assert_eq!(told, [Vec::<String>::new(), Vec::new()]);
+    assert_eq!(status, None);
+}

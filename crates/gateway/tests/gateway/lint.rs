@@ -199,3 +199,28 @@ fn rules_that_still_take_requests() {
         [""; 0]
     );
 }
+
+#[test]
+fn members_that_let_no_gateway_in() {
+    let mesh = "
+---
+type: Mesh
+name: default
+mtls: {enabledBackend: ca-1, backends: [{name: ca-1, type: builtin}]}
+";
+    let permission = |source: &str| {
+        format!(
+            "---\ntype: TrafficPermission\nname: s\nsources: [{{match: {{kuma.io/service: {source}}}}}]\n\
+             destinations: [{{match: {{kuma.io/service: s}}}}]\n"
+        )
+    };
+    let route = route("a", "", &["{path: {match: PREFIX, value: /}}"]);
+    let of = |more: &str| warnings(&with_edge(&format!("{SERVICE}{route}{more}")));
+    let closed = [
+        "a conf.http.rules[0]: no TrafficPermission lets any gateway with this route reach s, so nothing is served there",
+    ];
+    assert_eq!(of(mesh), closed);
+    assert_eq!(of(&format!("{mesh}{}", permission("web"))), closed);
+    assert_eq!(of(&format!("{mesh}{}", permission("edge"))), [""; 0]);
+    assert_eq!(of(&permission("web")), [""; 0]);
+}

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::Args as ClapArgs;
 use portolan_gateway::explain::{
-    Answer, BackendTaken, Explanation, ExternalTaken, PolicyTaken, Tried,
+    AdmissionTaken, Answer, BackendTaken, Explanation, ExternalTaken, PolicyTaken, Tried,
 };
 
 use super::{Output, client::Client, errors::Failure, print};
@@ -234,12 +234,28 @@ fn backend(text: &mut String, backend: &BackendTaken) {
         &format!("{} {}%: {endpoints}", tags.join(" "), backend.percent),
     );
     policies(text, 2, &backend.policies);
+    for one in &backend.admissions {
+        admission(text, one);
+    }
     for one in &backend.external {
         external(text, one);
     }
     if backend.more_external > 0 {
         line(text, 2, "", &format!("and {} more", backend.more_external));
     }
+}
+
+fn admission(text: &mut String, admission: &AdmissionTaken) {
+    let mut endpoints = admission.endpoints.join(" ");
+    if admission.more_endpoints > 0 {
+        let _ = write!(endpoints, " and {} more", admission.more_endpoints);
+    }
+    line(
+        text,
+        2,
+        "permission",
+        &format!("{endpoints}: {}", admission.why),
+    );
 }
 
 fn external(text: &mut String, external: &ExternalTaken) {
@@ -298,6 +314,8 @@ mod tests {
                     "policies": [{"type": "Retry", "name": "twice", "why": "from kuma.io/service=* to kuma.io/service=api"}],
                     "backends": [{"tags": {"kuma.io/service": "api"}, "cluster": "api-1", "weight": 1, "percent": 100.0,
                         "policies": [{"type": "Timeout", "name": "slow", "why": "from kuma.io/service=* to kuma.io/service=*"}],
+                        "admissions": [
+                            {"permitted": false, "why": "denied by TrafficPermission p", "endpoints": ["10.0.0.1:80"], "moreEndpoints": 3}],
                         "endpoints": ["10.0.0.1:80"], "unhealthy": 1}]},
                 "outcome": {"what": "a backend answers; it gets path /api"},
             }],
@@ -317,6 +335,7 @@ route      3. b rule 1 match 0: PREFIX /api
   policy     Retry twice: from kuma.io/service=* to kuma.io/service=api
   backend    kuma.io/service=api 100%: 10.0.0.1:80, 1 take no requests now
     policy     Timeout slow: from kuma.io/service=* to kuma.io/service=*
+    permission 10.0.0.1:80 and 3 more: denied by TrafficPermission p
 outcome    a backend answers; it gets path /api
 ";
         assert_eq!(
