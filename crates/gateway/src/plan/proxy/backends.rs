@@ -1,6 +1,6 @@
 //! What a Mesh says about where access logs and traces go.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use portolan_model::ResourceKey;
 use portolan_proto::{
@@ -12,7 +12,10 @@ use portolan_proto::{
 };
 use serde::de::DeserializeOwned;
 
-use super::format;
+use super::{
+    backend::{Collector, LogBackend, LogTarget, Part, TraceBackend, Zipkin},
+    format,
+};
 use crate::fault::{Fault, Reason};
 
 /// The backends of a mesh.
@@ -20,15 +23,6 @@ use crate::fault::{Fault, Reason};
 pub(super) struct Backends {
     pub(super) logging: Named<LogBackend>,
     pub(super) tracing: Named<TraceBackend>,
-}
-
-/// What backends are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    /// Access logs.
-    Logging,
-    /// Traces.
-    Tracing,
 }
 
 /// Backends of one part, by name.
@@ -44,67 +38,6 @@ pub(super) enum NotThere {
     Unknown(Reason),
     /// It has, and it cannot be used.
     Unusable(Box<Fault>),
-}
-
-/// Where access logs go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogBackend {
-    /// Its name in the mesh.
-    pub name: Box<str>,
-    /// What is written of a request or connection; nothing for the usual.
-    pub format: Option<Box<str>>,
-    /// Where it is written.
-    pub target: LogTarget,
-}
-
-/// Where lines are written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogTarget {
-    /// To a file of this path on the proxy's machine.
-    File(Box<str>),
-    /// To whoever listens at this HOST:PORT.
-    Tcp(Box<str>),
-}
-
-/// Where traces go.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TraceBackend {
-    /// Its name in the mesh.
-    pub name: Box<str>,
-    /// Share of the requests that are traced, in percent; all if nothing is said.
-    pub sampling: Option<f64>,
-    /// Name or address of the collector.
-    pub host: Box<str>,
-    /// Its port.
-    pub port: u16,
-    /// Whether it is spoken to in TLS.
-    pub tls: bool,
-    /// What it takes.
-    pub collector: Collector,
-}
-
-/// What a collector of traces takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Collector {
-    /// Zipkin's spans.
-    Zipkin(Zipkin),
-    /// What Datadog's agent takes.
-    Datadog,
-}
-
-/// How spans reach Zipkin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Zipkin {
-    /// The path to post to.
-    pub path: Box<str>,
-    /// What it is called in the Host header.
-    pub authority: Box<str>,
-    /// Whether ids of traces have 128 bits, not 64.
-    pub long_ids: bool,
-    /// Whether client and server share a span.
-    pub shared_spans: Option<bool>,
-    /// Protobuf instead of JSON.
-    pub protobuf: bool,
 }
 
 impl Backends {
@@ -169,11 +102,6 @@ impl<B> Default for Named<B> {
 type Refused = (&'static str, Reason);
 
 impl LogBackend {
-    /// Whether lines go to a collector, which Envoy itself does not do.
-    pub fn is_collector(&self) -> bool {
-        matches!(self.target, LogTarget::Tcp(_))
-    }
-
     fn read(backend: &LoggingBackend) -> Result<Self, Refused> {
         let conf = backend.conf.as_ref();
         let target = match backend.r#type.as_str() {
@@ -290,13 +218,4 @@ fn config<T: Default + DeserializeOwned>(conf: Option<&Struct>) -> Result<T, Ref
         serde_json::from_value(value)
     });
     value.map_err(|error| ("conf", Reason::Backend(error.to_string())))
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Logging => "logging",
-            Self::Tracing => "tracing",
-        })
-    }
 }

@@ -5,6 +5,7 @@
 //!   TrafficTrace ┼─▶ matching, by gateway tags ─▶ name of a backend ─▶ Mesh ─▶ ForProxy
 //! ```
 
+mod backend;
 mod backends;
 pub mod format;
 
@@ -20,7 +21,7 @@ use portolan_model::{
 };
 use portolan_proto::mesh::{self, proxy_template::Conf};
 
-pub use backends::{Collector, LogBackend, LogTarget, Part, TraceBackend, Zipkin};
+pub use backend::{Collector, LogBackend, LogTarget, Part, TraceBackend, Zipkin};
 
 use super::{
     entry::Author,
