@@ -16,7 +16,7 @@ use rustls::{
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
-use super::{client::provider, http};
+use super::{client::provider, grpc, http};
 use crate::certificates::Certificate;
 
 /// Answers each request with its head.
@@ -73,6 +73,11 @@ pub(super) fn records_bodies() -> (u16, Receiver<String>) {
         let _ = sender.send(String::from_utf8_lossy(&all).into_owned());
     });
     (port, receiver)
+}
+
+/// Answers each call of gRPC with the status that `next` says.
+pub(super) fn of_grpc(next: impl Fn() -> u8 + Clone + Send + 'static) -> u16 {
+    serve(move |stream| grpc::answer_each(stream, &next))
 }
 
 /// Gives back every byte.

@@ -8,6 +8,7 @@ mod explained;
 mod explained_tls;
 mod external;
 mod external_tls;
+mod grpc;
 mod http;
 mod https;
 mod matches;

@@ -5,6 +5,7 @@ mod fault_injection;
 mod health_check;
 mod rate_limit;
 mod retry;
+mod retry_grpc;
 mod timeout;
 
 use std::{
