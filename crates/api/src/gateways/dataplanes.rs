@@ -7,12 +7,19 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use portolan_gateway::{
     chart::{Chart, Fleet},
-    plan::proxy::ProxyPolicies,
+    plan::{
+        member::{Inbound, Member},
+        outbound::DelegatedInstance,
+        proxy::ProxyPolicies,
+    },
 };
 use portolan_model::{Kind, ResourceKey, kinds};
 use serde_json::{Value, json};
 
-use super::matched::{self, Host, Listener, attachment, keys};
+use super::{
+    matched::{self, Host, Listener},
+    members,
+};
 use crate::{
     answer, call::Call, problem::Problem, read::key, router::Shared, write::refusal::check_mesh,
 };
@@ -36,7 +43,8 @@ pub(crate) async fn dataplanes(
         } else if ProxyPolicies::has(kind) {
             with_proxy_policy(&chart, &wanted)
         } else {
-            with_policy(&chart, &wanted)
+            let members = members::of_mesh(&snapshot, &api.role, &call.mesh);
+            with_policy(&chart, &wanted, members)
         }
     });
     let items = work.await.map_err(|_| Problem::internal())?;
@@ -77,35 +85,60 @@ fn with_proxy_policy(chart: &Chart, policy: &ResourceKey) -> Vec<Value> {
     items
 }
 
-fn with_policy(chart: &Chart, policy: &ResourceKey) -> Vec<Value> {
-    let mut items: Vec<Value> = chart
-        .fleets()
-        .iter()
+fn with_policy<'a>(
+    chart: &Chart,
+    policy: &ResourceKey,
+    members: impl Iterator<Item = (&'a Arc<str>, Member)>,
+) -> Vec<Value> {
+    let fleets = chart.fleets().iter();
+    let mut items: Vec<Value> = fleets
         .flat_map(|fleet| of_fleet(chart, fleet, policy))
         .collect();
     for (name, instance) in chart.delegated() {
-        let attached = instance.outbounds.iter().filter(|outbound| {
-            let policies = chart.policies();
-            let chosen = policies.choose(&instance.tags, &outbound.destination);
-            keys(&policy.mesh, &chosen).contains(policy)
-        });
-        let mut attachments: Vec<Value> = Vec::new();
-        for outbound in attached {
-            let address = outbound.at.to_string();
-            let attachment = attachment(policy.kind, &address, outbound.destination.service());
-            if !attachments.contains(&attachment) {
-                attachments.push(attachment);
-            }
-        }
-        if !attachments.is_empty() {
-            items.push(json!({
-                "kind": "SidecarDataplane",
-                "dataplane": named(&policy.mesh, name),
-                "attachments": attachments,
-            }));
-        }
+        let attachments = at_outbounds(chart, policy, instance);
+        items.extend(sidecar(policy, name, attachments));
+    }
+    for (name, member) in members {
+        let mut attachments = at_inbounds(chart, policy, &member);
+        attachments.extend(at_outbounds(chart, policy, &member.outbound));
+        items.extend(sidecar(policy, name, attachments));
     }
     items
+}
+
+/// The inbounds of a member about which a TrafficPermission decides.
+fn at_inbounds(chart: &Chart, policy: &ResourceKey, member: &Member) -> Vec<Value> {
+    if policy.kind != kinds::TRAFFIC_PERMISSION {
+        return Vec::new();
+    }
+    let permissions = chart.externals().permissions();
+    let decides = |inbound: &&Inbound| {
+        let deciding = permissions.deciding(&inbound.tags);
+        deciding.is_some_and(|scope| *scope.author.name() == policy.name)
+    };
+    let inbounds = member.inbounds.iter().filter(decides);
+    inbounds.map(members::attachment).collect()
+}
+
+fn at_outbounds(chart: &Chart, policy: &ResourceKey, instance: &DelegatedInstance) -> Vec<Value> {
+    let mut attachments = Vec::new();
+    for (key, attachment) in matched::outbounds(chart, &policy.mesh, instance) {
+        if key == *policy && !attachments.contains(&attachment) {
+            attachments.push(attachment);
+        }
+    }
+    attachments
+}
+
+/// A proxy beside something else; nothing if nothing is attached to it.
+fn sidecar(policy: &ResourceKey, name: &Arc<str>, attachments: Vec<Value>) -> Option<Value> {
+    (!attachments.is_empty()).then(|| {
+        json!({
+            "kind": "SidecarDataplane",
+            "dataplane": named(&policy.mesh, name),
+            "attachments": attachments,
+        })
+    })
 }
 
 fn of_fleet(chart: &Chart, fleet: &Fleet, policy: &ResourceKey) -> Vec<Value> {

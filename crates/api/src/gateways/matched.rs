@@ -1,12 +1,18 @@
 //! Destinations of gateways, and the policies that are chosen for them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use portolan_gateway::{
     chart::{Chart, Fleet, Passage, Way},
-    plan::{destination::Destination, policy::Chosen},
+    plan::{
+        destination::Destination, outbound::DelegatedInstance, permission::Permission,
+        policy::Chosen,
+    },
 };
-use portolan_model::{Kind, ResourceKey, tags::Tags};
+use portolan_model::{Kind, ResourceKey, kinds::TRAFFIC_PERMISSION, tags::Tags};
 use serde_json::{Value, json};
 
 /// The ports of a gateway.
@@ -39,13 +45,24 @@ pub(super) fn listeners(chart: &Chart, mesh: &Arc<str>, fleet: &Fleet) -> Vec<Li
         protocol: chains[0].port.protocol.to_string(),
         hosts: chains
             .iter()
-            .flat_map(|passage| hosts(chart, mesh, passage))
+            .flat_map(|passage| hosts(chart, mesh, fleet, passage))
             .collect(),
     };
     ports.map(listener).collect()
 }
 
-fn hosts(chart: &Chart, mesh: &Arc<str>, passage: &Passage) -> Vec<Host> {
+fn hosts(chart: &Chart, mesh: &Arc<str>, fleet: &Fleet, passage: &Passage) -> Vec<Host> {
+    let add = |source: Option<&Tags>, destination: &Arc<Destination>, to: &mut Vec<Matched>| {
+        if to.iter().all(|one| one.destination != *destination) {
+            let chosen = source.map(|source| chart.policies().choose(source, destination));
+            let mut policies = keys(mesh, &chosen.unwrap_or_default());
+            policies.extend(permissions(chart, mesh, &fleet.tags, destination));
+            to.push(Matched {
+                destination: destination.clone(),
+                policies,
+            });
+        }
+    };
     let table = match &passage.way {
         Way::Http(table) => table,
         Way::Tcp(table) => {
@@ -54,7 +71,7 @@ fn hosts(chart: &Chart, mesh: &Arc<str>, passage: &Passage) -> Vec<Host> {
             for route in table.routes() {
                 let destinations = routes.entry(route.author.name().clone()).or_default();
                 let backends = route.backends.iter().map(|backend| &backend.destination);
-                add(chart, mesh, source, backends, destinations);
+                backends.for_each(|backend| add(source, backend, destinations));
             }
             let name = passage.chain.hostname.to_string();
             return vec![Host { name, routes }];
@@ -64,11 +81,9 @@ fn hosts(chart: &Chart, mesh: &Arc<str>, passage: &Passage) -> Vec<Host> {
         let mut routes: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for route in on_host {
             let destinations = routes.entry(route.entry.author.name().clone()).or_default();
-            let (source, named) = (
-                Some(&route.listener.tags),
-                route.entry.action.destinations(),
-            );
-            add(chart, mesh, source, named, destinations);
+            let source = Some(&route.listener.tags);
+            let named = route.entry.action.destinations();
+            named.for_each(|one| add(source, one, destinations));
         }
         Host {
             name: host.name.to_string(),
@@ -76,25 +91,6 @@ fn hosts(chart: &Chart, mesh: &Arc<str>, passage: &Passage) -> Vec<Host> {
         }
     });
     hosts.collect()
-}
-
-fn add<'a>(
-    chart: &Chart,
-    mesh: &Arc<str>,
-    source: Option<&Tags>,
-    destinations: impl Iterator<Item = &'a Arc<Destination>>,
-    to: &mut Vec<Matched>,
-) {
-    for destination in destinations {
-        if to.iter().any(|one| one.destination == *destination) {
-            continue;
-        }
-        let chosen = source.map(|source| chart.policies().choose(source, destination));
-        to.push(Matched {
-            destination: destination.clone(),
-            policies: keys(mesh, &chosen.unwrap_or_default()),
-        });
-    }
 }
 
 /// The policies for all proxies of a fleet that runs a MeshGateway.
@@ -110,7 +106,7 @@ pub(super) fn of_proxies(chart: &Chart, mesh: &Arc<str>, fleet: &Fleet) -> Vec<R
 }
 
 /// The keys of what was chosen.
-pub(super) fn keys(mesh: &Arc<str>, chosen: &Chosen) -> Vec<ResourceKey> {
+fn keys(mesh: &Arc<str>, chosen: &Chosen) -> Vec<ResourceKey> {
     let scopes = chosen.scopes();
     scopes
         .map(|(kind, _, scope)| {
@@ -119,9 +115,48 @@ pub(super) fn keys(mesh: &Arc<str>, chosen: &Chosen) -> Vec<ResourceKey> {
         .collect()
 }
 
-/// What a policy is attached to at a DELEGATED instance, in Kuma's words: these kinds shape the cluster, and
+/// The TrafficPermissions that let a Dataplane with tags `source` reach external services of a destination.
+fn permissions(
+    chart: &Chart,
+    mesh: &Arc<str>,
+    source: &Tags,
+    destination: &Destination,
+) -> BTreeSet<ResourceKey> {
+    let externals = chart.externals();
+    let of = externals.of(destination);
+    let scopes = of.filter_map(|one| match externals.permission(one, source) {
+        Permission::By(scope) => Some(scope),
+        Permission::Unguarded | Permission::ForOthers(_) | Permission::Nobody => None,
+    });
+    let names = scopes.map(|scope| scope.author.name().clone());
+    names
+        .map(|name| ResourceKey::in_mesh(TRAFFIC_PERMISSION, mesh.clone(), name))
+        .collect()
+}
+
+/// What the outbounds of a DELEGATED gateway or a member get: each policy, and what it is attached to.
+pub(super) fn outbounds(
+    chart: &Chart,
+    mesh: &Arc<str>,
+    instance: &DelegatedInstance,
+) -> Vec<(ResourceKey, Value)> {
+    let attached = instance.outbounds.iter().flat_map(|outbound| {
+        let destination = &outbound.destination;
+        let mut policies = keys(mesh, &chart.policies().choose(&instance.tags, destination));
+        policies.extend(permissions(chart, mesh, &instance.tags, destination));
+        let address = outbound.at.to_string();
+        let attach = move |key: ResourceKey| {
+            let attachment = attachment(key.kind, &address, destination.service());
+            (key, attachment)
+        };
+        policies.into_iter().map(attach)
+    });
+    attached.collect()
+}
+
+/// What a policy is attached to at an outbound, in Kuma's words: these kinds shape the cluster, and
 /// so the service, others one outbound.
-pub(super) fn attachment(kind: Kind, address: &str, service: &str) -> Value {
+fn attachment(kind: Kind, address: &str, service: &str) -> Value {
     match kind.name() {
         "CircuitBreaker" | "HealthCheck" | "Retry" => {
             json!({ "type": "service", "name": service, "service": service })

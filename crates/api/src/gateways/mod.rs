@@ -6,6 +6,7 @@ pub(crate) mod dataplanes;
 pub(crate) mod explain;
 pub(crate) mod lint;
 mod matched;
+mod members;
 pub(crate) mod policies;
 
 use std::sync::Arc;

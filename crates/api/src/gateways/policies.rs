@@ -1,21 +1,28 @@
 //! `GET /meshes/{mesh}/dataplanes/{name}/policies`: what `kumactl inspect dataplane` shows.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use portolan_gateway::{chart::Chart, plan::outbound::DelegatedInstance};
-use portolan_model::{ResourceKey, json, kinds};
+use portolan_gateway::{chart::Chart, plan::member::Member};
+use portolan_model::{
+    ResourceKey, json,
+    kinds::{self, TRAFFIC_PERMISSION},
+};
 use portolan_store::Snapshot;
 use serde_json::{Map, Value, json};
 
-use super::matched::{self, Host, Matched, attachment, keys};
+use super::{
+    matched::{self, Host, Matched},
+    members,
+};
 use crate::{
-    answer, call::Call, problem::Problem, read::key, router::Shared, write::refusal::check_mesh,
+    answer, call::Call, config::Role, problem::Problem, read::key, router::Shared,
+    write::refusal::check_mesh,
 };
 
 /// For a gateway instance its MeshGateway, listeners, hosts, routes, their destinations and the policies for
-/// each; for a delegated one its outbounds with theirs.
+/// each; for a delegated one its outbounds with theirs, and for a member its inbounds too.
 pub(crate) async fn policies(State(api): State<Shared>, call: Call) -> Result<Response, Problem> {
     let snapshot = api.store.index().snapshot();
     check_mesh(&snapshot, kinds::DATAPLANE, &call.mesh)?;
@@ -27,6 +34,7 @@ pub(crate) async fn policies(State(api): State<Shared>, call: Call) -> Result<Re
         let view = View {
             chart: &chart,
             snapshot: &snapshot,
+            role: &api.role,
             mesh: call.mesh.as_str().into(),
         };
         view.inspected(&call.name)
@@ -38,15 +46,14 @@ pub(crate) async fn policies(State(api): State<Shared>, call: Call) -> Result<Re
 struct View<'a> {
     chart: &'a Chart,
     snapshot: &'a Snapshot,
+    role: &'a Role,
     mesh: Arc<str>,
 }
 
 impl View<'_> {
     fn inspected(&self, dataplane: &str) -> Value {
         let Some(fleet) = self.chart.fleet_of(dataplane) else {
-            let mut delegated = self.chart.delegated();
-            let instance = delegated.find(|(name, _)| ***name == *dataplane);
-            let items = instance.map_or_else(Vec::new, |(_, instance)| self.outbounds(instance));
+            let items = self.sidecar(dataplane);
             return json!({ "kind": "SidecarDataplane", "total": items.len(), "items": items });
         };
         let gateway = fleet.gateway.as_ref();
@@ -100,23 +107,64 @@ impl View<'_> {
         Some(json::meta_to_json(self.snapshot.get(key)?).into())
     }
 
-    /// What each outbound of a DELEGATED instance gets, in one item for each thing that it is attached to.
-    fn outbounds(&self, instance: &DelegatedInstance) -> Vec<Value> {
-        let mut items: BTreeMap<String, Value> = BTreeMap::new();
-        for outbound in &instance.outbounds {
-            let policies = self.chart.policies();
-            let chosen = policies.choose(&instance.tags, &outbound.destination);
-            for key in keys(&self.mesh, &chosen) {
-                let address = outbound.at.to_string();
-                let attached = attachment(key.kind, &address, outbound.destination.service());
-                let item = items.entry(attached.to_string()).or_insert_with(|| {
-                    let mut item = attached;
-                    item["matchedPolicies"] = json!({});
-                    item
-                });
-                item["matchedPolicies"][key.kind.name()] = self.meta(&key).into_iter().collect();
+    /// What a proxy beside something else gets, in one item for each thing that it is attached to.
+    fn sidecar(&self, dataplane: &str) -> Vec<Value> {
+        let mut items = Items::default();
+        let mut delegated = self.chart.delegated();
+        let delegated = delegated.find(|(name, _)| ***name == *dataplane);
+        let key = key(kinds::DATAPLANE, &self.mesh, dataplane);
+        let member = members::one(self.snapshot, self.role, &key);
+        if let Some(member) = &member {
+            self.inbounds(member, &mut items);
+        }
+        let member = member.as_ref().map(|member| &*member.outbound);
+        if let Some(instance) = delegated.map(|(_, instance)| instance).or(member) {
+            for (key, attachment) in matched::outbounds(self.chart, &self.mesh, instance) {
+                items.add(&attachment, key.kind.name(), self.meta(&key));
             }
         }
-        items.into_values().collect()
+        items.items
+    }
+
+    fn inbounds(&self, member: &Member, items: &mut Items) {
+        let permissions = self.chart.externals().permissions();
+        for inbound in &member.inbounds {
+            if let Some(scope) = permissions.deciding(&inbound.tags) {
+                let key = key(TRAFFIC_PERMISSION, &self.mesh, scope.author.name());
+                let attachment = members::attachment(inbound);
+                items.add(&attachment, key.kind.name(), self.meta(&key));
+            }
+        }
+    }
+}
+
+/// What is attached, in the order in which it was added.
+#[derive(Default)]
+struct Items {
+    items: Vec<Value>,
+}
+
+impl Items {
+    fn add(&mut self, attachment: &Value, kind: &str, meta: Option<Value>) {
+        let same = |item: &&mut Value| {
+            let mut parts = ["type", "name", "service"].iter();
+            parts.all(|part| item[part] == attachment[part])
+        };
+        let item = match self.items.iter_mut().find(same) {
+            Some(item) => item,
+            None => {
+                let mut item = attachment.clone();
+                item["matchedPolicies"] = json!({});
+                self.items.push(item);
+                // It was pushed just now.
+                let last = self.items.len() - 1;
+                &mut self.items[last]
+            }
+        };
+        let policies = &mut item["matchedPolicies"][kind];
+        match policies.as_array_mut() {
+            Some(others) => others.extend(meta.filter(|meta| !others.contains(meta))),
+            None => *policies = meta.into_iter().collect(),
+        }
     }
 }

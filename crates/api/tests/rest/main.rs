@@ -4,6 +4,7 @@
 
 mod authorities;
 mod bodies;
+mod external;
 mod gateways;
 mod observed;
 mod secrets;

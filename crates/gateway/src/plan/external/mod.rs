@@ -80,7 +80,7 @@ impl Externals {
     }
 
     /// The mesh's TrafficPermissions, which are for its members too.
-    pub(crate) fn permissions(&self) -> &Permissions {
+    pub fn permissions(&self) -> &Permissions {
         &self.permissions
     }
 
