@@ -12,6 +12,7 @@
 //! Nothing here knows a kind by name, except where Kuma has a view of particular kinds (filters of
 //! Dataplanes, insights, the Dataplanes of a MeshGateway) and where a Mesh owns what is in it.
 
+mod absent;
 mod access;
 mod answer;
 mod authentication;

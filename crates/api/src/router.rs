@@ -14,7 +14,7 @@ use portolan_model::{Kind, Scope, kinds};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    access, answer, authentication,
+    absent, access, answer, authentication,
     call::Call,
     config::Api,
     gateway_dataplanes, gateways, guard, index_document,
@@ -32,8 +32,8 @@ pub(crate) type Shared = Arc<Api>;
 /// The whole API.
 pub fn router(api: Api) -> Router {
     let api = Arc::new(api);
-    let router = Kind::all()
-        .fold(views(), with_kind)
+    let router = Kind::all().fold(absent::routes(views()), with_kind);
+    let router = router
         .fallback(async || answer::plain(StatusCode::NOT_FOUND, "404: Page Not Found"))
         .method_not_allowed_fallback(async || {
             answer::plain(StatusCode::METHOD_NOT_ALLOWED, "405: Method Not Allowed")

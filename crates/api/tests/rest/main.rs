@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Tests may panic.
 
+mod absent;
 mod authorities;
 mod bodies;
 mod external;
