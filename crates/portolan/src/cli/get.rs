@@ -1,7 +1,5 @@
 //! `portolan get`.
 
-use std::collections::BTreeSet;
-
 use clap::Args as ClapArgs;
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -12,6 +10,7 @@ use super::{
     Output,
     age::age,
     client::Client,
+    columns,
     delete::{collection, kind},
     errors::Failure,
     print, scaled, table,
@@ -169,15 +168,7 @@ fn rows(kind: Kind, items: &[Value], wide: bool) -> String {
         headings.push("MESH");
     }
     headings.push("NAME");
-    let own: &[&str] = match kind.name() {
-        "Dataplane" => &["STATUS", "TAGS", "ADDRESS"],
-        "Zone" => &["STATUS"],
-        "MeshGateway" => &["LISTENERS"],
-        "MeshGatewayRoute" => &["HOSTNAMES", "RULES"],
-        "MeshGatewayInstance" => &scaled::COLUMNS,
-        _ => &[],
-    };
-    headings.extend(own);
+    headings.extend(columns::headings(kind));
     headings.push("AGE");
     if wide {
         headings.extend(["ORIGIN", "MODIFIED"]);
@@ -195,7 +186,7 @@ fn rows(kind: Kind, items: &[Value], wide: bool) -> String {
         } else {
             shown
         });
-        row.extend(own_columns(kind, item));
+        row.extend(columns::of(kind, item, wide));
         row.push(age(text(&item["creationTime"]).parse().ok(), now));
         if wide {
             let zone = label(labels::ZONE);
@@ -215,74 +206,4 @@ fn rows(kind: Kind, items: &[Value], wide: bool) -> String {
         items.iter().map(row).collect()
     };
     table::render(&headings, rows)
-}
-
-fn own_columns(kind: Kind, item: &Value) -> Vec<String> {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    match kind.name() {
-        "Dataplane" => {
-            let networking = &item["dataplane"]["networking"];
-            vec![
-                status(&item["dataplaneInsight"]).to_owned(),
-                tags(networking),
-                networking["address"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned(),
-            ]
-        }
-        "Zone" => vec![status(&item["zoneInsight"]).to_owned()],
-        "MeshGateway" => {
-            let listener = |listener: &Value| {
-                let text = |field: &str| listener[field].as_str().unwrap_or("*").to_owned();
-                format!(
-                    "{}:{}:{}",
-                    text("protocol"),
-                    text("hostname"),
-                    listener["port"]
-                )
-            };
-            vec![
-                list(&item["conf"]["listeners"])
-                    .iter()
-                    .map(listener)
-                    .collect::<Vec<_>>()
-                    .join(" "),
-            ]
-        }
-        "MeshGatewayRoute" => {
-            let conf = &item["conf"];
-            let hostnames = list(&conf["http"]["hostnames"]);
-            let hostnames: Vec<_> = hostnames.iter().filter_map(Value::as_str).collect();
-            let rules = list(&conf["http"]["rules"]).len() + list(&conf["tcp"]["rules"]).len();
-            vec![hostnames.join(" "), rules.to_string()]
-        }
-        "MeshGatewayInstance" => scaled::columns(item),
-        _ => Vec::new(),
-    }
-}
-
-/// Online is who has connected and not disconnected since.
-fn status(insight: &Value) -> &'static str {
-    let last = insight["subscriptions"]
-        .as_array()
-        .and_then(|all| all.last());
-    let online = last.is_some_and(|subscription| {
-        !subscription["connectTime"].is_null() && subscription["disconnectTime"].is_null()
-    });
-    if online { "Online" } else { "Offline" }
-}
-
-/// All tags of a Dataplane once, as `NAME=VALUE`.
-fn tags(networking: &Value) -> String {
-    let inbounds = networking["inbound"].as_array().into_iter().flatten();
-    let sets = inbounds
-        .map(|inbound| &inbound["tags"])
-        .chain([&networking["gateway"]["tags"]]);
-    let tags: BTreeSet<_> = sets
-        .filter_map(Value::as_object)
-        .flatten()
-        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
-        .collect();
-    tags.into_iter().collect::<Vec<_>>().join(" ")
 }

@@ -3,6 +3,7 @@
 mod age;
 mod apply;
 mod client;
+mod columns;
 mod completion;
 mod context;
 mod delete;
