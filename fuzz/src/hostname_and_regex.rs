@@ -1,7 +1,7 @@
 //! Hostnames, and regular expressions of paths.
 
 use portolan_gateway::{
-    layout::{self, Layout},
+    layout::{self, Layout, Sizes},
     plan::{
         matching::{PathMatch, RouteMatch},
         route::{HttpRoute, Shared},
@@ -53,14 +53,11 @@ fn expression(pattern: &str, path: &str) {
     }
     let mut routes: Vec<_> = (0..100).map(other).collect();
     routes.push(matching);
-    let Layout::Tree(tree) = layout::arrange(&routes.iter().collect::<Vec<_>>(), |_| false) else {
+    let routes: Vec<_> = routes.iter().collect();
+    let Layout::Tree(tree) = layout::arrange(&routes, |_| false, Sizes::default()) else {
         panic!("a table of paths that differ");
     };
-    let leaves = tree.leaves.iter();
-    let longest = leaves
-        .filter(|leaf| path.starts_with(&leaf.key))
-        .max_by_key(|leaf| leaf.key.len());
-    let list = longest.map_or(&tree.default, |leaf| &leaf.routes);
+    let list = tree.leaf(path).map_or(&tree.default, |leaf| &leaf.routes);
     assert!(list.contains(&100), "{pattern:?} {path:?}");
 }
 

@@ -26,7 +26,7 @@ use super::{
     Encoded, any, boolean, defaults, faults::Faults, policy, route as routes, wire::Message,
 };
 use crate::{
-    layout::{self, Layout, Tree},
+    layout::{self, Layout, Sizes, Tree},
     plan::{
         hosts::Host,
         port::Tls,
@@ -72,9 +72,13 @@ const ROUTE_LIST: &str = "type.googleapis.com/envoy.config.route.v3.RouteList";
 /// What the tree looks at.
 const HEADER_INPUT: &str = "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput";
 
-/// The route table of a chain, for gateway instances with these gateway tags; `as_lists` if nothing but
-/// plain lists of routes will do.
-pub(crate) fn route_configuration(table: &RouteTable, tags: &Tags, as_lists: bool) -> Encoded {
+/// The route table of a chain, for gateway instances with these gateway tags. Each virtual host is laid out
+/// by the sizes for its name.
+pub(crate) fn route_configuration(
+    table: &RouteTable,
+    tags: &Tags,
+    sizes: impl Fn(&str) -> Sizes,
+) -> Encoded {
     let listeners = &table.chain().listeners;
     // Said once, unless listeners have tags of their own.
     let same = listeners.iter().all(|listener| listener.tags == *tags);
@@ -94,7 +98,7 @@ pub(crate) fn route_configuration(table: &RouteTable, tags: &Tags, as_lists: boo
         .collect();
     for ((host, routes), faults) in table.hosts().zip(&faults) {
         let routes = Routes { routes, faults };
-        let host = virtual_host(host, table, routes, same, as_lists);
+        let host = virtual_host(host, table, routes, same, sizes(&host.name));
         message.push_message(VIRTUAL_HOSTS, host);
     }
     Encoded::new(message.encode())
@@ -135,7 +139,7 @@ fn virtual_host<'a>(
     table: &RouteTable,
     routes: Routes<'a>,
     tags_are_told: bool,
-    as_lists: bool,
+    sizes: Sizes,
 ) -> Message<'a> {
     let encrypted = !matches!(table.chain().tls, Tls::None);
     let listener = &table.chain().listeners[host.listener];
@@ -163,15 +167,17 @@ fn virtual_host<'a>(
     if all.is_empty() {
         return message.field(ROUTES, no_routes());
     }
-    if as_lists {
-        return routes.list(message, ROUTES, 0..all.len());
-    }
-    let matching: Vec<_> = all.iter().map(|route| &route.entry.matching).collect();
-    let counts = |position: usize| policy::counts(&all[position].chosen);
-    match layout::arrange(&matching, counts) {
+    match arranged(all, sizes) {
         Layout::List => routes.list(message, ROUTES, 0..all.len()),
         Layout::Tree(tree) => message.message(MATCHER, matcher(tree, routes)),
     }
+}
+
+/// How the routes of a virtual host are laid out.
+fn arranged(routes: &[Arc<Route>], sizes: Sizes) -> Layout {
+    let matching: Vec<_> = routes.iter().map(|route| &route.entry.matching).collect();
+    let counts = |position: usize| policy::counts(&routes[position].chosen);
+    layout::arrange(&matching, counts, sizes)
 }
 
 fn strict_transport_security() -> HeaderValueOption {

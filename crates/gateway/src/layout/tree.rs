@@ -2,16 +2,14 @@
 
 use std::rc::Rc;
 
-use crate::plan::{
-    literal_prefix,
-    matching::{PathMatch, RouteMatch},
-};
+use super::stem::Stem;
+use crate::plan::matching::RouteMatch;
 
 /// Lists of routes by path prefix. A path belongs to the leaf with the longest key that it begins
 /// with, query included: keys have no `?`, so a query never changes the leaf.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
-    /// The lists, each with a different key.
+    /// The lists, by key.
     pub leaves: Vec<Leaf>,
     /// What takes a path that begins with no key.
     pub default: Vec<usize>,
@@ -28,170 +26,171 @@ pub struct Leaf {
 }
 
 impl Tree {
-    /// A tree whose leaves have at most `leaf` routes of their own where paths allow, or nothing if all
-    /// lists together would name more than `most` routes.
+    /// All lists that are not empty.
+    pub fn lists(&self) -> impl Iterator<Item = &[usize]> {
+        let leaves = self.leaves.iter().map(|leaf| &leaf.routes);
+        let lists = leaves.chain([&self.default]).map(Vec::as_slice);
+        lists.filter(|list| !list.is_empty())
+    }
+
+    /// The leaf of a path, with or without query; nothing if it begins with no key.
+    pub fn leaf(&self, path: &str) -> Option<&Leaf> {
+        let mut keys = (1..=path.len()).rev().filter_map(|end| path.get(..end));
+        let found = keys.find_map(|key| {
+            let search = |leaf: &Leaf| (*leaf.key).cmp(key);
+            self.leaves.binary_search_by(search).ok()
+        });
+        found.map(|position| &self.leaves[position])
+    }
+
+    /// The tree of these routes whose leaves have at most `leaf` routes of their own, where paths allow.
     pub(super) fn grow(
         routes: &[&RouteMatch],
         stands_once: impl Fn(usize) -> bool,
         leaf: usize,
-        most: usize,
-    ) -> Option<Self> {
-        let mut stems: Vec<Stem<'_>> = routes
-            .iter()
-            .enumerate()
-            .map(|(position, route)| Stem::of(position, route, stands_once(position)))
-            .collect();
+    ) -> Self {
+        let stems = routes.iter().enumerate();
+        let stems = stems.map(|(position, route)| Stem::of(position, route, stands_once(position)));
+        let mut stems: Vec<Stem<'_>> = stems.collect();
         // By text; equal texts stay in the order of the plan.
         stems.sort_by_key(|stem| stem.text);
-        let mut grower = Grower {
-            tree: Self::default(),
-            leaf,
-            room: most,
-        };
-        // A work list instead of recursion: paths may nest as deep as they are long.
-        let mut open = vec![Branch {
-            stems: &stems,
-            above: Rc::default(),
-        }];
-        while let Some(branch) = open.pop() {
-            grower.split(&branch, &mut open)?;
+        let mut tree = Self::default();
+        let mut nodes = nodes(&stems, leaf);
+        // From the longest keys to the shortest: what has no leaf goes to the node above.
+        while let Some(node) = nodes.pop() {
+            match node.above {
+                Some(above) if !node.is_worth_a_leaf() => nodes[above].own.extend(node.own),
+                _ => tree.take(&node),
+            }
         }
-        Some(grower.tree)
-    }
-}
-
-/// A route, and the text that every path which it takes begins with.
-#[derive(Clone, Copy)]
-struct Stem<'a> {
-    position: usize,
-    text: &'a str,
-    route: &'a RouteMatch,
-    /// Whether only one list may have it.
-    once: bool,
-}
-
-impl<'a> Stem<'a> {
-    fn of(position: usize, route: &'a RouteMatch, once: bool) -> Self {
-        let text = match &route.path {
-            PathMatch::Exact(path) | PathMatch::Prefix(path) => path,
-            PathMatch::Regex(pattern) => literal_prefix(pattern),
-        };
-        Self {
-            position,
-            text,
-            route,
-            once,
-        }
+        tree.leaves
+            .sort_unstable_by(|left, right| left.key.cmp(&right.key));
+        tree
     }
 
-    /// Whether lists for longer prefixes may not be split off, because they would have it too.
-    fn binds(&self) -> bool {
-        self.once && !matches!(self.route.path, PathMatch::Exact(_))
-    }
-
-    /// Whether it may take a path that begins with `key`, a text that begins with its own.
-    fn reaches(&self, key: &str) -> bool {
-        match &self.route.path {
-            PathMatch::Exact(path) => **path == *key,
-            PathMatch::Prefix(path) => match key.strip_prefix(&**path) {
-                Some(rest) => rest.is_empty() || rest.starts_with('/') || **path == *"/",
-                None => false,
-            },
-            PathMatch::Regex(_) => true,
-        }
-    }
-
-    /// Whether it takes every path that begins with `key`.
-    fn takes_all(&self, key: &str) -> bool {
-        let PathMatch::Prefix(path) = &self.route.path else {
-            return false;
-        };
-        let below = match key.strip_prefix(&**path) {
-            Some(rest) => **path == *"/" || rest.starts_with('/'),
-            None => false,
-        };
-        below && self.route.is_path_only()
-    }
-}
-
-/// A part of the tree that still has to be made.
-struct Branch<'a, 'r> {
-    /// Its routes, sorted by text; at least one, but for the root.
-    stems: &'a [Stem<'r>],
-    /// Routes with a shorter text that may take a path which begins as these do.
-    above: Rc<Vec<Stem<'r>>>,
-}
-
-struct Grower {
-    tree: Tree,
-    leaf: usize,
-    /// How many routes the lists may still name.
-    room: usize,
-}
-
-impl Grower {
-    /// Makes one leaf of a branch, or its own leaf and a branch for each character that may follow.
-    fn split<'a, 'r>(
-        &mut self,
-        branch: &Branch<'a, 'r>,
-        open: &mut Vec<Branch<'a, 'r>>,
-    ) -> Option<()> {
-        let stems = branch.stems;
-        let (Some(first), Some(last)) = (stems.first(), stems.last()) else {
-            return Some(());
-        };
-        let key = common_prefix(first.text, last.text);
-        let mut inherited: Vec<Stem<'r>> = branch
-            .above
-            .iter()
-            .filter(|stem| stem.reaches(key))
-            .copied()
-            .collect();
-        if stems.len() <= self.leaf && !key.is_empty() {
-            inherited.extend(stems);
-            return self.list(key, &mut inherited);
-        }
-        let own = stems
-            .iter()
-            .take_while(|stem| stem.text.len() == key.len())
-            .count();
-        let (own, longer) = stems.split_at(own);
-        if own.iter().any(Stem::binds) {
-            inherited.extend(stems);
-            return self.list(key, &mut inherited);
-        }
-        inherited.extend(own);
-        // Without routes of its own this prefix needs no list: the one above has the same routes.
-        if !own.is_empty() || key.is_empty() {
-            self.list(key, &mut inherited.clone())?;
-        }
-        let above = Rc::new(inherited);
-        let next = |stem: &Stem<'_>| stem.text[key.len()..].chars().next();
-        let groups = longer.chunk_by(|left, right| next(left) == next(right));
-        open.extend(groups.map(|stems| Branch {
-            stems,
-            above: above.clone(),
-        }));
-        Some(())
-    }
-
-    fn list(&mut self, key: &str, stems: &mut Vec<Stem<'_>>) -> Option<()> {
-        stems.sort_unstable_by_key(|stem| stem.position);
-        if let Some(all) = stems.iter().position(|stem| stem.takes_all(key)) {
-            stems.truncate(all + 1);
-        }
-        self.room = self.room.checked_sub(stems.len())?;
-        let routes = stems.iter().map(|stem| stem.position).collect();
-        if key.is_empty() {
-            self.tree.default = routes;
-        } else {
-            self.tree.leaves.push(Leaf {
-                key: key.to_owned(),
+    fn take(&mut self, node: &Node<'_, '_>) {
+        let routes = node.routes();
+        if node.key.is_empty() {
+            self.default = routes;
+        } else if !routes.is_empty() {
+            self.leaves.push(Leaf {
+                key: node.key.to_owned(),
                 routes,
             });
         }
-        Some(())
     }
+}
+
+/// A prefix that may become a key.
+struct Node<'a, 'r> {
+    key: &'r str,
+    /// Position of the node with the next shorter prefix.
+    above: Option<usize>,
+    /// Routes that no other leaf has for their own, in parts.
+    own: Vec<&'a [Stem<'r>]>,
+    /// Routes with a shorter text that may take a path which begins with the key.
+    guests: Guests<'a, 'r>,
+}
+
+type Guests<'a, 'r> = Rc<Vec<&'a Stem<'r>>>;
+
+impl Node<'_, '_> {
+    /// Whether it has as many routes of its own as it repeats. This is what bounds a tree: each route is
+    /// the own of one leaf.
+    fn is_worth_a_leaf(&self) -> bool {
+        let own: usize = self.own.iter().map(|part| part.len()).sum();
+        own > 0 && own >= self.guests.len()
+    }
+
+    /// Positions of its routes, up to the first that takes all that its key leaves.
+    fn routes(&self) -> Vec<usize> {
+        let own = self.own.iter().copied().flatten();
+        let all = own.chain(self.guests.iter().copied());
+        let mut routes: Vec<usize> = all.map(|stem| stem.position).collect();
+        routes.sort_unstable();
+        if let Some(last) = taker_of_all(self.guests.iter().copied()) {
+            routes.retain(|position| *position <= last);
+        }
+        routes
+    }
+}
+
+/// A part of the routes that still has to be looked at.
+struct Branch<'a, 'r> {
+    /// Its routes, sorted by text.
+    stems: &'a [Stem<'r>],
+    /// Position of the node above.
+    above: Option<usize>,
+    /// Routes with a shorter text, some of which may take what begins as these do.
+    guests: Guests<'a, 'r>,
+}
+
+/// The nodes for sorted routes, each behind those with shorter prefixes of its key.
+fn nodes<'a, 'r>(stems: &'a [Stem<'r>], leaf: usize) -> Vec<Node<'a, 'r>> {
+    let mut nodes = Vec::new();
+    // A work list instead of recursion: paths may nest as deep as they are long.
+    let mut open = vec![Branch {
+        stems,
+        above: None,
+        guests: Rc::default(),
+    }];
+    while let Some(branch) = open.pop() {
+        let stems = branch.stems;
+        let (Some(first), Some(last)) = (stems.first(), stems.last()) else {
+            continue;
+        };
+        let key = common_prefix(first.text, last.text);
+        let guests = reaching(&branch.guests, key);
+        let (own, longer) =
+            stems.split_at(stems.partition_point(|stem| stem.text.len() == key.len()));
+        // What repeats more than it has for its own may have parts that repeat less.
+        let is_split = stems.len() > leaf || guests.len() > stems.len();
+        let is_split = is_split && !own.iter().any(Stem::binds);
+        if is_split {
+            let position = nodes.len();
+            let below = joined(&guests, own);
+            let next = |stem: &Stem<'_>| stem.text[key.len()..].chars().next();
+            let parts = longer.chunk_by(|left, right| next(left) == next(right));
+            open.extend(parts.map(|stems| Branch {
+                stems,
+                above: Some(position),
+                guests: below.clone(),
+            }));
+        }
+        nodes.push(Node {
+            key,
+            above: branch.above,
+            own: vec![if is_split { own } else { stems }],
+            guests,
+        });
+    }
+    nodes
+}
+
+/// Those of a node's guests and its own routes that may be guests of nodes below.
+fn joined<'a, 'r>(guests: &Guests<'a, 'r>, own: &'a [Stem<'r>]) -> Guests<'a, 'r> {
+    let mut more = own.iter().filter(|stem| stem.goes_on()).peekable();
+    if more.peek().is_none() {
+        return guests.clone();
+    }
+    Rc::new(guests.iter().copied().chain(more).collect())
+}
+
+/// Those that may take a path which begins with `key`, up to the first that takes all of them.
+fn reaching<'a, 'r>(guests: &Guests<'a, 'r>, key: &str) -> Guests<'a, 'r> {
+    let reach = || guests.iter().copied().filter(|stem| stem.reaches(key));
+    let last = taker_of_all(reach()).unwrap_or(usize::MAX);
+    let kept = || reach().filter(|stem| stem.position <= last);
+    if kept().count() == guests.len() {
+        return guests.clone();
+    }
+    Rc::new(kept().collect())
+}
+
+/// The position of the first that takes all paths which begin with a key that all of these reach.
+fn taker_of_all<'a, 'r: 'a>(guests: impl Iterator<Item = &'a Stem<'r>>) -> Option<usize> {
+    let takers = guests.filter(|stem| stem.takes_all());
+    takers.map(|stem| stem.position).min()
 }
 
 /// What both begin with, in whole characters: keys are text.

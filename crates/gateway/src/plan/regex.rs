@@ -162,9 +162,11 @@ fn unicode_class(kind: &ast::ClassUnicodeKind) -> Result<(), String> {
 
 /// Text that every match of `pattern` begins with; empty when that is not plain to see.
 pub(crate) fn literal_prefix(pattern: &str) -> &str {
-    if pattern.contains('|') {
+    if pattern.contains('|') && !is_one(pattern) {
         return "";
     }
+    // The whole path is matched, so it says nothing.
+    let pattern = pattern.strip_prefix('^').unwrap_or(pattern);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-~%:@!,;=&".contains(&byte);
     let length = pattern.bytes().take_while(|byte| plain(*byte)).count();
     match pattern.as_bytes().get(length) {
@@ -172,6 +174,12 @@ pub(crate) fn literal_prefix(pattern: &str) -> &str {
         Some(b'*' | b'?' | b'{') => &pattern[..length.saturating_sub(1)],
         _ => &pattern[..length],
     }
+}
+
+/// Whether an expression offers no choice between expressions, but perhaps in groups.
+fn is_one(pattern: &str) -> bool {
+    let parsed = ast::parse::Parser::new().parse(pattern);
+    parsed.is_ok_and(|parsed| !matches!(parsed, Ast::Alternation(_)))
 }
 
 #[cfg(test)]
@@ -224,7 +232,14 @@ mod tests {
             ("/a{2}", "/"),
             ("/a|/b", ""),
             ("(?i)/a", ""),
-            ("^/a", ""),
+            ("^/a", "/a"),
+            ("^/a|/b", ""),
+            ("/a(b|c)", "/a"),
+            ("/a[|]b", "/a"),
+            ("/a\\|/b", "/a"),
+            ("(/a|/b)", ""),
+            ("^*/a", ""),
+            ("^?/a", ""),
             ("/plain", "/plain"),
             (".*", ""),
             ("*", ""),

@@ -104,6 +104,13 @@ fn patched(
     let mut own = Vec::new();
     for (number, whole, _) in fields(host.clone()).ok_or_else(unreadable)? {
         match number {
+            MATCHER if !routes.is_empty() => {
+                return Err(
+                    "the host finds its routes by a matcher, and Envoy takes none beside one; give \
+                     them in the host's own matcher"
+                        .to_owned(),
+                );
+            }
             ROUTES | MATCHER => own.put_slice(&whole),
             _ => frame_bytes.put_slice(&whole),
         }

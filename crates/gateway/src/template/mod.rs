@@ -31,6 +31,7 @@ use crate::{
         SECRET,
     },
     fault::{Fault, Reason},
+    layout::Sizes,
 };
 use pool::Pool;
 use step::{Step, What};
@@ -121,9 +122,14 @@ impl Template {
         &self.faults
     }
 
-    /// Whether the virtual hosts of a route table must show their routes as one list.
-    pub(crate) fn needs_lists(&self, table: &str) -> bool {
-        self.steps.iter().any(|step| step.adds_routes_to(table))
+    /// How long lists may be on a virtual host of a route table: those that get more routes behind their own
+    /// have all in one list.
+    pub(crate) fn sizes(&self, table: &str, host: &str, sizes: Sizes) -> Sizes {
+        let mut steps = self.steps.iter();
+        match steps.any(|step| step.adds_routes_to(table, host)) {
+            true => Sizes::LISTS,
+            false => sizes,
+        }
     }
 
     /// Resources of a type as the template wants them.

@@ -144,10 +144,13 @@ impl Step {
         self.added().is_none() && is(&self.origin, origin) && is(&self.name, name)
     }
 
-    /// Whether routes come to virtual hosts of this table.
-    pub(super) fn adds_routes_to(&self, table: &str) -> bool {
-        matches!(&self.what, What::VirtualHost(host) if !host.routes.is_empty())
-            && self.is_for(super::GATEWAY, table)
+    /// Whether routes come to this virtual host of this table.
+    pub(super) fn adds_routes_to(&self, table: &str, host: &str) -> bool {
+        let What::VirtualHost(change) = &self.what else {
+            return false;
+        };
+        let is_meant = change.name.is_empty() || *change.name == *host;
+        is_meant && !change.routes.is_empty() && self.is_for(super::GATEWAY, table)
     }
 
     /// Changes a cluster or a listener; whether it stays.

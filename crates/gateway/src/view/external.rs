@@ -78,7 +78,7 @@ impl ZoneView {
     pub(super) fn put_external(&mut self, resource: &Resource) {
         let key = &resource.key;
         if Externals::has(key.kind) {
-            let mesh = self.meshes.entry(mesh_of(key).clone()).or_default();
+            let mesh = self.mesh(mesh_of(key));
             let touched = mesh.sources.externals.put(resource);
             mesh.services_changed(&touched);
         }

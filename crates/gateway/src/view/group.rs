@@ -23,6 +23,7 @@ use crate::{
     compiled::{Compiled, Resources, Trusts},
     envoy::{self, Encoded},
     fault::{Fault, Reason},
+    layout::Sizes,
     plan::{
         gateway::{self, Gateway},
         listeners,
@@ -35,6 +36,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Group {
     tags: Tags,
+    /// How long lists of routes may be.
+    sizes: Sizes,
     /// Its instances, by the names of their Dataplanes.
     members: BTreeMap<Arc<str>, Seat>,
     /// How many of these have IPv6 addresses.
@@ -97,9 +100,10 @@ impl Stale {
 
 impl Group {
     /// A group without instances, not compiled yet.
-    pub(super) fn new(tags: Tags) -> Self {
+    pub(super) fn new(tags: Tags, sizes: Sizes) -> Self {
         Self {
             tags,
+            sizes,
             members: BTreeMap::new(),
             ipv6_members: 0,
             stale: Stale {
@@ -328,9 +332,8 @@ impl Group {
                 changes |= chain.update_certificates(&gateway.key, sources);
             }
             if changes.table {
-                let template = self.for_proxy.template();
-                changes.table =
-                    put_table(&mut self.route_configurations, chain, &self.tags, template);
+                let shape = (self.sizes, self.for_proxy.template());
+                changes.table = put_table(&mut self.route_configurations, chain, &self.tags, shape);
             }
             all |= changes;
         }
@@ -368,9 +371,9 @@ impl Group {
 
     /// Puts all route tables in their places.
     fn put_tables(&mut self) {
-        let template = self.for_proxy.template();
+        let shape = (self.sizes, self.for_proxy.template());
         for chain in self.ports.iter().flat_map(|open| &open.chains) {
-            put_table(&mut self.route_configurations, chain, &self.tags, template);
+            put_table(&mut self.route_configurations, chain, &self.tags, shape);
         }
     }
 
@@ -557,15 +560,18 @@ fn put_table(
     tables: &mut Resources,
     chain: &OpenChain,
     gateway_tags: &Tags,
-    template: Option<&Arc<Template>>,
+    (sizes, template): (Sizes, Option<&Arc<Template>>),
 ) -> bool {
     let Some(table) = chain.table() else {
         return false;
     };
     let name = &table.chain().name;
     if chain.is_open() {
-        let as_lists = template.is_some_and(|template| template.needs_lists(name));
-        let encoded = envoy::route_configuration(table, gateway_tags, as_lists);
+        let sizes = |host: &str| match template {
+            Some(template) => template.sizes(name, host, sizes),
+            None => sizes,
+        };
+        let encoded = envoy::route_configuration(table, gateway_tags, sizes);
         return replace(tables, name.clone(), encoded);
     }
     take_out(tables, name)

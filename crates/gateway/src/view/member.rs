@@ -185,10 +185,10 @@ impl ZoneView {
     pub(super) fn put_mtls(&mut self, resource: &Resource) {
         let key = &resource.key;
         if key.kind == MESH {
-            let mesh = self.meshes.entry(key.name.clone()).or_default();
+            let mesh = self.mesh(&key.name);
             mesh.set_mtls(Mtls::read(resource));
         } else if key.kind == TRAFFIC_PERMISSION {
-            let mesh = self.meshes.entry(key.mesh.clone()).or_default();
+            let mesh = self.mesh(&key.mesh);
             mesh.members.permissions_changed();
         }
     }

@@ -22,6 +22,7 @@ use portolan_model::{
 
 use crate::{
     compiled::Compiled,
+    layout::Sizes,
     plan::{
         dataplane::{Dataplane, GatewayInstance},
         external::Externals,
@@ -49,6 +50,7 @@ use secrets::Secrets;
 #[derive(Debug)]
 pub struct ZoneView {
     zone: Arc<str>,
+    sizes: Sizes,
     meshes: BTreeMap<Arc<str>, Mesh>,
     /// What meshes offer to members of others, as instances with `kuma.io/mesh`.
     offers: Arc<Services>,
@@ -57,6 +59,7 @@ pub struct ZoneView {
 /// The resources of one mesh.
 #[derive(Debug, Default)]
 struct Mesh {
+    sizes: Sizes,
     sources: Sources,
     shared: Shared,
     dataplanes: BTreeMap<Arc<str>, Dataplane>,
@@ -89,11 +92,26 @@ struct Sources {
 impl ZoneView {
     /// An empty view of this zone.
     pub fn new(zone: &str) -> Self {
+        Self::with_sizes(zone, Sizes::default())
+    }
+
+    /// An empty view of this zone, with lists of routes of other sizes.
+    pub fn with_sizes(zone: &str, sizes: Sizes) -> Self {
         Self {
             zone: zone.into(),
+            sizes,
             meshes: BTreeMap::new(),
             offers: Arc::default(),
         }
+    }
+
+    /// The mesh of this name, empty if nothing is known of it.
+    fn mesh(&mut self, name: &Arc<str>) -> &mut Mesh {
+        let sizes = self.sizes;
+        self.meshes.entry(name.clone()).or_insert_with(|| Mesh {
+            sizes,
+            ..Mesh::default()
+        })
     }
 
     /// Takes over a resource that was created or changed. Kinds that gateways do not depend on are
@@ -106,8 +124,8 @@ impl ZoneView {
         if !own && !Policies::has(*kind) && !ProxyPolicies::has(*kind) {
             return;
         }
-        let mesh = mesh_of(&resource.key).clone();
-        let mesh = self.meshes.entry(mesh).or_default();
+        let zone = self.zone.clone();
+        let mesh = self.mesh(mesh_of(&resource.key));
         if *kind == MESH && mesh.sources.policies.set_mesh(Some(resource)) {
             mesh.policies_changed();
         }
@@ -124,7 +142,7 @@ impl ZoneView {
             mesh.sources.proxy_policies.put(resource);
             mesh.proxy_policies_changed();
         } else {
-            mesh.set_dataplane(name, Some(Dataplane::read(resource, &self.zone)));
+            mesh.set_dataplane(name, Some(Dataplane::read(resource, &zone)));
             mesh.members.put(name, resource);
         }
         self.offer(&resource.key);
@@ -308,7 +326,7 @@ impl Mesh {
         match instance {
             GatewayInstance::Builtin(instance) => {
                 let group = self.groups.entry(instance.tags.clone());
-                let group = group.or_insert_with(|| Group::new(instance.tags.clone()));
+                let group = group.or_insert_with(|| Group::new(instance.tags.clone(), self.sizes));
                 group.join(name, &instance.address);
             }
             GatewayInstance::Delegated(instance) => {

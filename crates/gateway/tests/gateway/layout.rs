@@ -1,55 +1,19 @@
 //! Whatever the layout, a request gets the route that the ordered list gives it.
 
 use portolan_gateway::{
-    layout::{LEAF_ROUTES, Layout, arrange},
-    plan::matching::{HeaderCondition, HeaderMatch, PathMatch, QueryMatch, RouteMatch, TextMatch},
+    layout::{LEAF_ROUTES, LIST_ROUTES, Layout, Sizes, arrange},
+    plan::matching::{PathMatch, RouteMatch},
 };
 use proptest::prelude::*;
+use serde_json::json;
 
-use crate::reference::{Request, first, path, pattern, request, takes};
+use crate::{
+    generate::{matching, path, read, request},
+    reference::{Request, first, takes},
+};
 
-fn prefix(path: &str) -> PathMatch {
-    match path.trim_end_matches('/') {
-        "" => PathMatch::Prefix("/".into()),
-        trimmed => PathMatch::Prefix(trimmed.into()),
-    }
-}
-
-fn route() -> impl Strategy<Value = RouteMatch> {
-    let path = prop_oneof![
-        4 => path().prop_map(|path| prefix(&path)),
-        4 => path().prop_map(|path| PathMatch::Exact(path.into())),
-        1 => pattern().prop_map(|pattern| PathMatch::Regex(pattern.into())),
-    ];
-    let method = prop::option::weighted(0.3, Just("POST"));
-    let header = prop::option::weighted(
-        0.2,
-        prop::sample::select(vec![
-            HeaderCondition::Present,
-            HeaderCondition::Absent,
-            HeaderCondition::Value(TextMatch::Exact("1".into())),
-            HeaderCondition::Value(TextMatch::Regex("2+".into())),
-        ]),
-    );
-    let query = prop::option::weighted(0.2, Just(TextMatch::Exact("1".into())));
-    (path, method, header, query).prop_map(|(path, method, header, query)| RouteMatch {
-        path,
-        method,
-        headers: header
-            .map(|condition| HeaderMatch {
-                name: "x-h".into(),
-                condition,
-            })
-            .into_iter()
-            .collect(),
-        query: query
-            .map(|value| QueryMatch {
-                name: "q".into(),
-                value,
-            })
-            .into_iter()
-            .collect(),
-    })
+fn arranged(routes: &[RouteMatch], stands_once: impl Fn(usize) -> bool, sizes: Sizes) -> Layout {
+    arrange(&routes.iter().collect::<Vec<_>>(), stands_once, sizes)
 }
 
 /// What Envoy does with a layout.
@@ -58,11 +22,11 @@ fn choose(layout: &Layout, routes: &[RouteMatch], request: &Request) -> Option<u
         return first(routes, request);
     };
     let target = request.target();
-    let leaves = tree
-        .leaves
-        .iter()
-        .filter(|leaf| target.starts_with(&leaf.key));
-    let longest = leaves.max_by_key(|leaf| leaf.key.len());
+    let leaves = tree.leaves.iter();
+    let longest = leaves
+        .filter(|leaf| target.starts_with(&leaf.key))
+        .max_by_key(|leaf| leaf.key.len());
+    assert_eq!(tree.leaf(&target), longest);
     let list = longest.map_or(&tree.default, |leaf| &leaf.routes);
     list.iter()
         .copied()
@@ -79,16 +43,40 @@ fn times(layout: &Layout, position: usize) -> usize {
     lists.filter(|list| list.contains(&position)).count()
 }
 
+/// Matches whose paths have so many slashes or more, in the order of the plan or in any.
+fn table() -> impl Strategy<Value = Vec<RouteMatch>> {
+    let matches = |slashes| prop::collection::vec(matching(path(), slashes), 1..400);
+    let matches = (1..4_usize).prop_flat_map(matches);
+    (matches, any::<bool>()).prop_map(|(matches, is_ordered)| {
+        let mut routes = read(&matches);
+        if is_ordered {
+            let sort = |path: &PathMatch| match path {
+                PathMatch::Exact(_) => 0,
+                PathMatch::Prefix(_) => 1,
+                PathMatch::Regex(_) => 2,
+            };
+            routes.sort_by_key(|one| (sort(&one.path), usize::MAX - one.path.text().len()));
+        }
+        routes
+    })
+}
+
+fn sizes() -> impl Strategy<Value = Sizes> {
+    let small = (1..9_usize, 1..9_usize).prop_map(|(list, leaf)| Sizes { list, leaf });
+    prop_oneof![Just(Sizes::default()), small]
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn every_layout_gives_what_the_list_gives(
-        routes in prop::collection::vec(route(), 1..400),
+        routes in table(),
         requests in prop::collection::vec(request(path()), 40),
         counting in prop::collection::btree_set(0..400_usize, 0..5),
+        sizes in sizes(),
     ) {
-        let layout = arrange(&routes.iter().collect::<Vec<_>>(), |position| counting.contains(&position));
+        let layout = arranged(&routes, |position| counting.contains(&position), sizes);
         for position in counting {
             prop_assert!(times(&layout, position) <= 1, "{} in {:?}", position, layout);
         }
@@ -100,16 +88,27 @@ proptest! {
             );
         }
     }
+
+    #[test]
+    fn no_layout_has_more_than_twice_the_routes(routes in table(), sizes in sizes()) {
+        let layout = arranged(&routes, |_| false, sizes);
+        prop_assert!(entries(&layout, &routes) <= 2 * routes.len(), "{:?}", layout);
+    }
+}
+
+/// How many routes all lists have together.
+fn entries(layout: &Layout, routes: &[RouteMatch]) -> usize {
+    match layout {
+        Layout::List => routes.len(),
+        Layout::Tree(tree) => tree.lists().map(<[usize]>::len).sum(),
+    }
 }
 
 fn prefixes(paths: impl Iterator<Item = String>) -> Vec<RouteMatch> {
-    let route = |path: String| RouteMatch {
-        path: prefix(&path),
-        method: None,
-        headers: Box::default(),
-        query: Box::default(),
-    };
-    paths.map(route).collect()
+    let matches: Vec<_> = paths
+        .map(|path| json!({"path": {"match": "PREFIX", "value": path}}))
+        .collect();
+    read(&matches)
 }
 
 fn lists(routes: &[RouteMatch]) -> Vec<usize> {
@@ -117,7 +116,7 @@ fn lists(routes: &[RouteMatch]) -> Vec<usize> {
 }
 
 fn lists_with_one_of(routes: &[RouteMatch], stands_once: impl Fn(usize) -> bool) -> Vec<usize> {
-    match arrange(&routes.iter().collect::<Vec<_>>(), stands_once) {
+    match arranged(routes, stands_once, Sizes::default()) {
         Layout::List => vec![routes.len()],
         Layout::Tree(tree) => {
             let leaves = tree.leaves.iter().map(|leaf| leaf.routes.len());
@@ -129,8 +128,8 @@ fn lists_with_one_of(routes: &[RouteMatch], stands_once: impl Fn(usize) -> bool)
 #[test]
 fn a_short_list_stays_one() {
     assert_eq!(
-        lists(&prefixes((0..LEAF_ROUTES).map(|n| format!("/{n}")))),
-        [LEAF_ROUTES]
+        lists(&prefixes((0..LIST_ROUTES).map(|n| format!("/{n}")))),
+        [LIST_ROUTES]
     );
 }
 

@@ -14,6 +14,7 @@ mod envoy;
 mod explain;
 mod external;
 mod faults;
+mod generate;
 mod golden;
 mod histories;
 mod hosts;

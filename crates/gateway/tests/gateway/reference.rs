@@ -1,7 +1,8 @@
 //! What a route takes, written down as plainly as possible, to compare everything else with.
 
+use std::{cell::RefCell, collections::HashMap};
+
 use portolan_gateway::plan::matching::{HeaderCondition, PathMatch, RouteMatch, TextMatch};
-use proptest::prelude::*;
 use regex::Regex;
 
 /// A request, as far as routes look at it.
@@ -71,10 +72,19 @@ fn takes_text(wanted: &TextMatch, value: &str) -> bool {
     }
 }
 
+thread_local! {
+    /// Expressions that were compiled before.
+    static COMPILED: RefCell<HashMap<String, Regex>> = RefCell::default();
+}
+
 fn whole(pattern: &str, text: &str) -> bool {
-    Regex::new(&format!("^(?:{pattern})$"))
-        .unwrap()
-        .is_match(text)
+    COMPILED.with_borrow_mut(|compiled| {
+        if !compiled.contains_key(pattern) {
+            let whole = Regex::new(&format!("^(?:{pattern})$")).unwrap();
+            compiled.insert(pattern.to_owned(), whole);
+        }
+        compiled[pattern].is_match(text)
+    })
 }
 
 fn lookup<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
@@ -82,58 +92,4 @@ fn lookup<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
         .iter()
         .find(|(other, _)| other == name)
         .map(|(_, value)| value.as_str())
-}
-
-/// Paths that often extend each other, with and without a slash between.
-pub(crate) fn path() -> impl Strategy<Value = String> {
-    let segment = prop::sample::select(vec!["a", "b", "ab", "abc", "a-b", "x", "é"]);
-    (prop::collection::vec(segment, 0..5), any::<bool>()).prop_map(|(segments, slash)| {
-        let slash = if slash && !segments.is_empty() {
-            "/"
-        } else {
-            ""
-        };
-        format!("/{}{slash}", segments.join("/"))
-    })
-}
-
-/// Paths as HTTP/1 carries them.
-pub(crate) fn ascii_path() -> impl Strategy<Value = String> {
-    path().prop_map(|path| path.replace('é', "e"))
-}
-
-/// Expressions with and without a literal prefix.
-pub(crate) fn pattern() -> impl Strategy<Value = String> {
-    prop::sample::select(vec![
-        ".*",
-        "/a/.*",
-        "/ab?/.*",
-        "/(a|b)/ab",
-        "/a|/b",
-        "/x/[a-z]+",
-        "/ab{1,2}c",
-        "/abc/x",
-        "(?i)/A/.*",
-    ])
-    .prop_map(str::to_owned)
-}
-
-/// Requests for paths like those of [`path`].
-pub(crate) fn request(path: impl Strategy<Value = String>) -> impl Strategy<Value = Request> {
-    let method = prop::sample::select(vec!["GET", "POST"]);
-    let value = prop::option::of(prop::sample::select(vec!["1", "22"]));
-    (path, method, value.clone(), value).prop_map(|(path, method, header, query)| {
-        let pair = |name: &str, value: Option<&str>| {
-            value
-                .map(|value| (name.to_owned(), value.to_owned()))
-                .into_iter()
-                .collect()
-        };
-        Request {
-            method,
-            path,
-            headers: pair("x-h", header),
-            query: pair("q", query),
-        }
-    })
 }

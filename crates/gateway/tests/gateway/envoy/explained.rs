@@ -10,40 +10,22 @@ use portolan_gateway::{
         route::{HttpRoute, Shared},
     },
 };
-use proptest::{
-    prelude::*,
-    strategy::ValueTree,
-    test_runner::{Config, RngSeed, TestRunner},
-};
+use proptest::prelude::*;
 
 use super::{
     backends,
     process::{self, Envoy},
-    routes::{forwarding, random_match, route},
+    routes::forwarding,
 };
 use crate::{
-    reference::{Request, ascii_path, first, request},
+    generate::{ascii_path, draw, matching, random, request, respelled, route},
+    reference::{Request, first},
     support::{resource, resources, view},
 };
 
 /// Route tables, each with so many requests, unless `PORTOLAN_EXPLAINED_TABLES` says otherwise.
 const TABLES: usize = 200;
 const REQUESTS: usize = 30;
-
-/// Spellings of the same path, and what makes another of it.
-fn respelled() -> impl Strategy<Value = fn(&str) -> String> {
-    prop::sample::select(vec![
-        str::to_owned as fn(&str) -> String,
-        str::to_owned,
-        str::to_owned,
-        |path| path.replace('/', "//"),
-        |path| path.replace('/', "/./"),
-        |path| path.replacen("/a", "/%61", 1),
-        |path| format!("/x/..{path}"),
-        |path| format!("{path}/../b"),
-        |path| path.replacen("/b", "%2fb", 1),
-    ])
-}
 
 fn asked(host: &str, request: &Request, target: String, port: u16) -> explain::Request {
     explain::Request {
@@ -67,14 +49,11 @@ fn random_tables_are_explained_as_envoy_serves_them() {
     resources(&edge)
         .iter()
         .for_each(|resource| charts.put(resource));
-    let mut random = TestRunner::new(Config {
-        rng_seed: RngSeed::Fixed(7),
-        ..Config::default()
-    });
+    let mut random = random(7);
     let mut tables: Vec<(Vec<RouteMatch>, Arc<Chart>)> = Vec::new();
     for host in 0..count {
-        let matches = prop::collection::vec(random_match(1 + host % 3), 1..80);
-        let matches = matches.new_tree(&mut random).unwrap().current();
+        let matches = prop::collection::vec(matching(ascii_path(), 1 + host % 3), 1..80);
+        let matches = draw(&matches, &mut random);
         let resource = Arc::new(resource(route(host, &matches)));
         let read = HttpRoute::read(&resource, &mut Shared::default()).unwrap();
         let mut entries = read.entries.into_vec();
@@ -92,7 +71,7 @@ fn random_tables_are_explained_as_envoy_serves_them() {
     for (host, (table, chart)) in tables.iter().enumerate() {
         let host = format!("host-{host}.test");
         let requests = prop::collection::vec((request(ascii_path()), respelled()), REQUESTS);
-        for (request, respell) in requests.new_tree(&mut random).unwrap().current() {
+        for (request, respell) in draw(&requests, &mut random) {
             let path = respell(&request.path);
             let sent = Request {
                 path: path.clone(),
