@@ -63,3 +63,12 @@ bench-compile:
 fuzz:
 	@scripts/setup build
 	@scripts/fuzz $(or $(SECONDS),60)
+
+## fuzz-routes: random route tables, and REQUESTS=200000 for them; lists, trees and a plain reference agree in a real Envoy; SEED=n, REPLAY=file
+.PHONY: fuzz-routes
+fuzz-routes:
+	@scripts/setup build
+	@cargo build --workspace --bin portolan
+	@ENVOY_BIN=$$(target/debug/portolan dp install-envoy) PORTOLAN_FUZZ_REQUESTS=$(or $(REQUESTS),200000) \
+	  PORTOLAN_FUZZ_SEED=$(or $(SEED),$$RANDOM) PORTOLAN_FUZZ_REPLAY=$(REPLAY) \
+	  cargo test --quiet --workspace --test gateway fuzz_routes -- --nocapture

@@ -199,3 +199,23 @@ pub(crate) fn respelled() -> impl Strategy<Value = fn(&str) -> String> {
         |path| path.replacen("/b", "%2fb", 1),
     ])
 }
+
+/// What is on, above, below and beside a path.
+pub(crate) fn near() -> impl Strategy<Value = fn(&str) -> String> {
+    prop::sample::select(vec![
+        str::to_owned as fn(&str) -> String,
+        str::to_owned,
+        str::to_owned,
+        |path| format!("{path}/"),
+        |path| format!("{path}//"),
+        |path| path.trim_end_matches('/').to_owned() + if path.len() > 1 { "" } else { "/" },
+        |path| format!("{}/ab", path.trim_end_matches('/')),
+        |path| format!("{path}x"),
+        |path| format!("{path};p=1"),
+        |path| format!("{path}%2e"),
+        |path| path[..path.len().max(2) - 1].to_owned(),
+        |path| path[..=path.trim_end_matches('/').rfind('/').unwrap_or(0)].to_owned(),
+        |path| path.to_ascii_uppercase(),
+        |path| path.replacen('/', "//", 2),
+    ])
+}

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
 };
 
 /// A connection to Envoy.
@@ -51,31 +51,42 @@ impl<S: Read + Write> Client<S> {
         target: &str,
         headers: &[(&str, &str)],
     ) -> Answer {
-        let mut head =
-            format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\n");
-        for (name, value) in headers {
-            let _ = write!(head, "{name}: {value}\r\n");
-        }
-        self.0
-            .get_mut()
-            .write_all(format!("{head}\r\n").as_bytes())
-            .unwrap();
-        let head = read_head(&mut self.0).expect("an answer");
-        let status = head[0].split(' ').nth(1).unwrap().parse().unwrap();
+        self.write(&head(method, host, target, headers)).unwrap();
+        self.answer().expect("an answer")
+    }
+
+    /// Sends heads of requests.
+    pub(super) fn write(&mut self, heads: &str) -> io::Result<()> {
+        self.0.get_mut().write_all(heads.as_bytes())
+    }
+
+    /// The next answer; nothing if the connection ends before it has come.
+    pub(super) fn answer(&mut self) -> Option<Answer> {
+        let head = read_head(&mut self.0)?;
+        let status = head[0].split(' ').nth(1)?.parse().ok()?;
         let pair = |line: &String| {
-            let (name, value) = line.split_once(": ").unwrap();
-            (name.to_owned(), value.to_owned())
+            let (name, value) = line.split_once(": ")?;
+            Some((name.to_owned(), value.to_owned()))
         };
-        let headers: Vec<_> = head[1..].iter().map(pair).collect();
+        let headers: Vec<_> = head[1..].iter().map(pair).collect::<Option<_>>()?;
         let length = headers.iter().find(|(name, _)| name == "content-length");
         let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
-        self.0.read_exact(&mut body).unwrap();
-        Answer {
+        self.0.read_exact(&mut body).ok()?;
+        Some(Answer {
             status,
             headers,
             body: String::from_utf8(body).unwrap(),
-        }
+        })
     }
+}
+
+/// A request without body.
+pub(super) fn head(method: &str, host: &str, target: &str, headers: &[(&str, &str)]) -> String {
+    let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\n");
+    for (name, value) in headers {
+        let _ = write!(head, "{name}: {value}\r\n");
+    }
+    head + "\r\n"
 }
 
 /// Answers every request with its own head, and with a name in `x-backend`.

@@ -8,6 +8,7 @@ mod explained;
 mod explained_tls;
 mod external;
 mod external_tls;
+mod fuzz;
 mod grpc;
 mod http;
 mod https;

@@ -1,13 +1,16 @@
 //! An Envoy that runs with a compiled configuration, made static.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+use envoy_types::pb::envoy::config::bootstrap::v3::{Bootstrap, bootstrap::StaticResources};
 use portolan_gateway::{Compiled, ZoneView};
 use prost::Message;
 use tempfile::TempDir;
@@ -79,10 +82,25 @@ impl Envoy {
         let binary = env::var_os("ENVOY_BIN")?;
         let compiled = view.compile_with(&dataplane("gateway"), log_pipe).unwrap();
         let folder = TempDir::new().unwrap();
-        let file = folder.path().join("bootstrap.pb");
         let bootstrap = bootstrap::with_certificates_in(&compiled, folder.path());
-        fs::write(&file, bootstrap.encode_to_vec()).unwrap();
         bootstrap::write_certificates(&compiled, folder.path());
+        Some(Self::run(&binary, folder, &bootstrap, port))
+    }
+
+    /// Starts one with this configuration, unless there is none in `ENVOY_BIN`.
+    pub(super) fn start_static(resources: StaticResources, port: u16) -> Option<Self> {
+        let binary = env::var_os("ENVOY_BIN")?;
+        let bootstrap = Bootstrap {
+            static_resources: Some(resources),
+            ..Bootstrap::default()
+        };
+        let folder = TempDir::new().unwrap();
+        Some(Self::run(&binary, folder, &bootstrap, port))
+    }
+
+    fn run(binary: &OsStr, folder: TempDir, bootstrap: &Bootstrap, port: u16) -> Self {
+        let file = folder.path().join("bootstrap.pb");
+        fs::write(&file, bootstrap.encode_to_vec()).unwrap();
         let process = Command::new(binary)
             .arg("-c")
             .arg(&file)
@@ -99,7 +117,7 @@ impl Envoy {
             folder,
         };
         envoy.wait();
-        Some(envoy)
+        envoy
     }
 
     /// Replaces the certificates, and nothing else.
