@@ -47,7 +47,7 @@ pub(crate) use listener::{ChainUse, Does, Site, listener};
 pub use mtls::{all_authorities_secret, authority_secret, identity_secret};
 pub(crate) use outbound::outbound_listener;
 pub(crate) use runtime::{RUNTIME, runtime};
-pub(crate) use table::route_configuration;
+pub(crate) use table::{arranged, route_configuration};
 pub(crate) use tls::secret;
 pub(crate) use tracing::{collector_cluster, collector_name};
 

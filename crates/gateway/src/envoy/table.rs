@@ -174,7 +174,7 @@ fn virtual_host<'a>(
 }
 
 /// How the routes of a virtual host are laid out.
-fn arranged(routes: &[Arc<Route>], sizes: Sizes) -> Layout {
+pub(crate) fn arranged(routes: &[Arc<Route>], sizes: Sizes) -> Layout {
     let matching: Vec<_> = routes.iter().map(|route| &route.entry.matching).collect();
     let counts = |position: usize| policy::counts(&routes[position].chosen);
     layout::arrange(&matching, counts, sizes)

@@ -115,6 +115,25 @@ pub struct HostTaken {
     pub hostname: String,
     /// How many routes it has.
     pub routes: usize,
+    /// How Envoy finds the one that takes the request; nothing if it has none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub table: Option<TableTaken>,
+}
+
+/// Which routes of a virtual host Envoy walks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "layout", rename_all = "camelCase")]
+pub enum TableTaken {
+    /// All, in order.
+    List,
+    /// Those of one leaf, in order.
+    Tree {
+        /// The prefix of the path by which the leaf is found; nothing for what begins with none.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        leaf: Option<String>,
+        /// How many routes the leaf has.
+        routes: usize,
+    },
 }
 
 /// Where a route stands.

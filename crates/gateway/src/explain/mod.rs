@@ -22,6 +22,7 @@ mod external;
 mod location;
 mod policy;
 mod request;
+mod table;
 mod target;
 mod tries;
 pub mod words;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 
 pub use answer::{
     AdmissionTaken, Answer, BackendTaken, ConnectionTaken, Explanation, ExternalTaken, Failed,
-    HostTaken, ListenerTaken, Outcome, Place, PolicyTaken, RouteTaken, TlsTaken, Tried,
+    HostTaken, ListenerTaken, Outcome, Place, PolicyTaken, RouteTaken, TableTaken, TlsTaken, Tried,
 };
 pub use request::{Rejected, Request};
 pub use target::{Malformed, Target};
@@ -194,6 +195,7 @@ fn read(chart: &Chart, fleet: &Fleet, passage: &Passage, seen: &Seen, answer: &m
     answer.host = Some(HostTaken {
         hostname: host.name.to_string(),
         routes: routes.len(),
+        table: table::taken(chart, fleet, (&passage.chain, &host.name), routes, seen),
     });
     if routes.is_empty() {
         answer.outcome = Outcome::status(404, "this host has no routes");

@@ -30,4 +30,5 @@ mod selection;
 mod sharing;
 mod support;
 mod supported;
+mod trees;
 mod valid;

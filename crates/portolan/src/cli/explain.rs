@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use clap::Args as ClapArgs;
 use portolan_gateway::explain::{
-    AdmissionTaken, Answer, BackendTaken, Explanation, ExternalTaken, PolicyTaken, Tried,
+    AdmissionTaken, Answer, BackendTaken, Explanation, ExternalTaken, PolicyTaken, TableTaken,
+    Tried,
 };
 
 use super::{Output, client::Client, errors::Failure, print};
@@ -155,6 +156,9 @@ fn show(text: &mut String, answer: &Answer) {
             "host",
             &format!("{}, {} routes", host.hostname, host.routes),
         );
+        if let Some(table) = &host.table {
+            line(text, 0, "table", &searched(table));
+        }
     }
     if let Some(connection) = &answer.connection {
         line(text, 0, "routes", &connection.routes.join(" "));
@@ -199,6 +203,20 @@ fn show(text: &mut String, answer: &Answer) {
     }
     if let Some(body) = &outcome.body {
         line(text, 1, "body", body);
+    }
+}
+
+/// What Envoy walks of a table.
+fn searched(table: &TableTaken) -> String {
+    match table {
+        TableTaken::List => "list".to_owned(),
+        TableTaken::Tree { leaf, routes } => {
+            let leaf = match leaf {
+                Some(key) => format!("leaf {key:?}"),
+                None => "leaf of all other paths".to_owned(),
+            };
+            format!("tree, {leaf} ({routes} routes)")
+        }
     }
 }
 
@@ -305,7 +323,7 @@ mod tests {
             "answers": [{
                 "zone": "east", "tags": {"kuma.io/service": "edge"}, "instances": 2,
                 "listener": {"name": "edge:HTTP:8080", "port": 8080, "protocol": "HTTP", "hostname": "*", "chosen": "the gateway's only port"},
-                "host": {"hostname": "foo.test", "routes": 3},
+                "host": {"hostname": "foo.test", "routes": 99, "table": {"layout": "tree", "leaf": "/a", "routes": 3}},
                 "tried": [{"position": 1, "name": "a", "rule": 0, "match": 0, "conditions": "EXACT /api, method POST",
                     "failed": "method", "why": "method POST is wanted, it is GET"}],
                 "moreTried": 1,
@@ -326,7 +344,8 @@ note       something
 zone       east
 instances  2 with kuma.io/service=edge
 listener   edge:HTTP:8080 * (the gateway's only port)
-host       foo.test, 3 routes
+host       foo.test, 99 routes
+table      tree, leaf \"/a\" (3 routes)
 tried
              1. a rule 0: method POST is wanted, it is GET
              1 more, most of them of other paths
@@ -382,5 +401,22 @@ outcome    TLS ends here and its bytes go to a backend
             shown(&serde_json::from_value(explanation).unwrap()),
             expected
         );
+    }
+
+    #[test]
+    fn a_table_is_told_by_what_of_it_is_searched() {
+        for (table, expected) in [
+            (json!({"layout": "list"}), "list"),
+            (
+                json!({"layout": "tree", "leaf": "/a/b", "routes": 31}),
+                "tree, leaf \"/a/b\" (31 routes)",
+            ),
+            (
+                json!({"layout": "tree", "routes": 0}),
+                "tree, leaf of all other paths (0 routes)",
+            ),
+        ] {
+            assert_eq!(searched(&serde_json::from_value(table).unwrap()), expected);
+        }
     }
 }
