@@ -5,6 +5,7 @@
 pub mod load;
 pub mod proxy;
 pub mod site;
+pub mod tls;
 pub mod tokens;
 
 use std::{

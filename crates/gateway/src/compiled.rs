@@ -22,6 +22,9 @@ pub struct Compiled {
     /// Resources by type URL. Every type that a gateway is ever given is there, if only empty, so that
     /// a proxy that asks for it gets an answer.
     pub resources: BTreeMap<&'static str, Resources>,
+    /// Name of the Secret with the keys of TLS session tickets, if listeners ask for it. All instances of a
+    /// gateway ask for the same one, which is not among the resources: the zone makes it.
+    pub ticket_keys: Option<Arc<str>>,
     /// What had to be left out, ordered.
     pub faults: Arc<[Fault]>,
     /// Whose certificates it takes beside those of its own mesh.

@@ -57,7 +57,8 @@ pub fn inputs() -> impl Iterator<Item = Kind> {
 pub use compiled::{Compiled, Resources, Trusts};
 pub use envoy::{
     CLUSTER, CLUSTER_LOAD_ASSIGNMENT, Encoded, LISTENER, ROUTE_CONFIGURATION, RUNTIME_LAYER,
-    SECRET, all_authorities_secret, authority_secret, identity_secret,
+    SECRET, TICKET_KEY_BYTES, all_authorities_secret, authority_secret, identity_secret,
+    ticket_keys_secret,
 };
 pub use fault::{Fault, Reason};
 pub use view::ZoneView;

@@ -7,6 +7,8 @@
 //!
 //!   tokens::SigningKey ──issue_dataplane──▶ token ──▶ tokens::Verifier ──▶ claims ──▶ check against the proxy
 //!
+//!   tickets::TicketKeys ──▶ keys of TLS session tickets, by SDS
+//!
 //!   mesh::create ──▶ Secrets ──▶ mesh::MeshAuthority ──issue──▶ certificates of workloads, by SDS
 //! ```
 //!
@@ -18,6 +20,7 @@ pub mod ca;
 pub mod files;
 pub mod mesh;
 mod secret;
+pub mod tickets;
 pub mod tls;
 pub mod tokens;
 

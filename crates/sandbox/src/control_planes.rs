@@ -53,6 +53,8 @@ pub struct ZoneOptions {
     pub token: Option<String>,
     /// Whether it shows none.
     pub without_global_token: bool,
+    /// How long a key of TLS session tickets encrypts, as in `8h`; empty for the default.
+    pub ticket_key_interval: String,
     /// Connects here instead of to the globals themselves: the addresses of [`crate::Link`]s.
     pub through: Vec<std::net::SocketAddr>,
 }
@@ -189,6 +191,12 @@ impl Sandbox {
             args.extend(flags(&[(
                 "--global-token-file",
                 &path.display().to_string(),
+            )]));
+        }
+        if !options.ticket_key_interval.is_empty() {
+            args.extend(flags(&[(
+                "--ticket-key-interval",
+                &options.ticket_key_interval,
             )]));
         }
         if options.without_token {

@@ -119,6 +119,9 @@ impl Chart {
             }),
             _ => None,
         };
-        certificates.filter_map(missing).chain(without_mtls).collect()
+        certificates
+            .filter_map(missing)
+            .chain(without_mtls)
+            .collect()
     }
 }

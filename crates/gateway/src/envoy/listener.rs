@@ -34,6 +34,13 @@ pub(crate) struct ChainUse<'a> {
     pub(crate) certificates: Vec<&'a str>,
 }
 
+impl ChainUse<'_> {
+    /// Whether TLS ends here. A chain that closes needs no certificate, and may have none.
+    pub(crate) fn ends_tls(&self) -> bool {
+        matches!(self.chain.tls, Tls::Terminate(_)) && !matches!(self.does, Does::Close)
+    }
+}
+
 /// What to do with connections.
 #[derive(Clone, Copy)]
 pub(crate) enum Does<'a> {
@@ -53,6 +60,8 @@ pub(crate) struct Site<'a> {
     pub(crate) address: &'a str,
     /// The gateway's service, after which statistics are named.
     pub(crate) service: &'a str,
+    /// By what listeners that end TLS ask for the keys of session tickets.
+    pub(crate) ticket_keys: &'a str,
     /// The access log, if there is one.
     pub(crate) logged: Option<Logged<'a>>,
     /// Where traces go, if anywhere.
@@ -115,18 +124,32 @@ fn filter_chain(one: &ChainUse<'_>, protocol: Protocol, site: &Site<'_>) -> Filt
     FilterChain {
         filter_chain_match: chain_match(one.chain, protocol),
         filters: vec![filter],
-        transport_socket: transport_socket(one, protocol, site.mesh),
+        transport_socket: transport_socket(one, protocol, site),
         ..FilterChain::default()
     }
 }
 
-/// Nothing where TLS is not ended. A chain that closes needs no certificate, and may have none.
-fn transport_socket(one: &ChainUse<'_>, protocol: Protocol, mesh: &str) -> Option<TransportSocket> {
+/// Nothing where TLS is not ended.
+fn transport_socket(
+    one: &ChainUse<'_>,
+    protocol: Protocol,
+    site: &Site<'_>,
+) -> Option<TransportSocket> {
+    // A chain that closes needs no certificate, and may have none.
+    if matches!(one.does, Does::Close) {
+        return None;
+    }
     match one.chain.tls {
-        _ if matches!(one.does, Does::Close) => None,
         Tls::None | Tls::Passthrough => None,
-        Tls::Terminate(_) => Some(tls::transport_socket(&one.certificates, protocol)),
-        Tls::Mutual(_) => Some(mtls::from_any_mesh(mesh)),
+        Tls::Terminate(_) => {
+            let certificates = &one.certificates;
+            Some(tls::transport_socket(
+                certificates,
+                site.ticket_keys,
+                protocol,
+            ))
+        }
+        Tls::Mutual(_) => Some(mtls::from_any_mesh(site.mesh)),
     }
 }
 

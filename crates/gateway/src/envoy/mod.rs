@@ -19,6 +19,7 @@ mod route;
 mod runtime;
 mod table;
 mod tcp_proxy;
+mod tickets;
 mod tls;
 mod tracing;
 mod wire;
@@ -48,6 +49,8 @@ pub use mtls::{all_authorities_secret, authority_secret, identity_secret};
 pub(crate) use outbound::outbound_listener;
 pub(crate) use runtime::{RUNTIME, runtime};
 pub(crate) use table::{arranged, route_configuration};
+pub(crate) use tickets::name as ticket_keys_name;
+pub use tickets::{TICKET_KEY_BYTES, ticket_keys_secret};
 pub(crate) use tls::secret;
 pub(crate) use tracing::{collector_cluster, collector_name};
 

@@ -8,8 +8,8 @@ use envoy_types::pb::envoy::{
     extensions::transport_sockets::tls::v3::{
         CertificateValidationContext, CommonTlsContext, DownstreamTlsContext, SdsSecretConfig,
         Secret, SubjectAltNameMatcher, TlsCertificate, TlsParameters, UpstreamTlsContext,
-        common_tls_context::ValidationContextType, secret::Type, subject_alt_name_matcher::SanType,
-        tls_parameters::TlsProtocol,
+        common_tls_context::ValidationContextType, downstream_tls_context::SessionTicketKeysType,
+        secret::Type, subject_alt_name_matcher::SanType, tls_parameters::TlsProtocol,
     },
     r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern},
 };
@@ -22,12 +22,18 @@ use crate::plan::{
 };
 
 /// Ends TLS with the certificates of these names, which come by SDS: a certificate that is replaced
-/// changes no listener and ends no connection.
-pub(super) fn transport_socket(certificates: &[&str], protocol: Protocol) -> TransportSocket {
-    let configs = certificates.iter().map(|name| SdsSecretConfig {
-        name: (*name).to_owned(),
+/// changes no listener and ends no connection. The keys of session tickets, which the Secret of that name
+/// holds, come in the same way: a client that comes back is known to all instances that have them.
+pub(super) fn transport_socket(
+    certificates: &[&str],
+    ticket_keys: &str,
+    protocol: Protocol,
+) -> TransportSocket {
+    let by_sds = |name: &str| SdsSecretConfig {
+        name: name.to_owned(),
         sds_config: ads(),
-    });
+    };
+    let configs = certificates.iter().map(|name| by_sds(name));
     let context = DownstreamTlsContext {
         common_tls_context: Some(CommonTlsContext {
             tls_params: Some(TlsParameters {
@@ -44,6 +50,9 @@ pub(super) fn transport_socket(certificates: &[&str], protocol: Protocol) -> Tra
         }),
         // Whoever comes from outside has no certificate to show.
         require_client_certificate: boolean(false),
+        session_ticket_keys_type: Some(SessionTicketKeysType::SessionTicketKeysSdsSecretConfig(
+            by_sds(ticket_keys),
+        )),
         ..DownstreamTlsContext::default()
     };
     TransportSocket {

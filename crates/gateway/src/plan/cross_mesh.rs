@@ -12,6 +12,7 @@ use super::{
     gateway::Gateway,
     listeners,
     port::Tls,
+    spoken::Spoken,
 };
 
 /// The `crossMesh` listeners of a gateway of this mesh on one of its instances, as instances of the
@@ -31,6 +32,7 @@ pub fn instances(mesh: &str, gateway: &Gateway, on: &BuiltinInstance) -> Vec<Arc
         Arc::new(Instance {
             tags,
             address: Ok(SocketAddr::new(address, listener.port)),
+            spoken: Spoken::Http1,
             healthy: true,
             labels: Arc::new(Labels::new()),
         })

@@ -48,7 +48,7 @@ impl Services {
     pub fn all_speak_http(&self, service: &str) -> bool {
         let service = self.by_name.get(service);
         let mut instances = service.into_iter().flat_map(BTreeMap::values);
-        instances.all(|instance| instance.spoken() != Spoken::Tcp)
+        instances.all(|instance| instance.spoken != Spoken::Tcp)
     }
 
     /// The instances that carry all tags of a destination, healthy or not.

@@ -221,6 +221,7 @@ impl DelegatedGroup {
                 (envoy::RUNTIME_LAYER, Resources::default()),
                 (envoy::SECRET, self.certificates.clone()),
             ]),
+            ticket_keys: None,
             faults: self.faults(mesh),
             trusts: self.trusts(),
         }

@@ -420,7 +420,8 @@ impl Group {
         }
         // Nobody asks for what only listeners use if there are none.
         let mut modified = BTreeSet::new();
-        let (listeners, tables, certificates) = if seat.address.parse::<IpAddr>().is_ok() {
+        let listens = seat.address.parse::<IpAddr>().is_ok();
+        let (listeners, tables, certificates) = if listens {
             (
                 self.listeners_at(seat, mesh, zone, &mut modified),
                 self.route_configurations.clone(),
@@ -461,6 +462,7 @@ impl Group {
                 .map(|gateway| gateway.key.name.clone()),
             is_delegated: false,
             is_member: false,
+            ticket_keys: self.ticket_keys(mesh).filter(|_| listens),
             resources,
             faults,
             trusts: Trusts {
@@ -482,6 +484,7 @@ impl Group {
             faults.extend(outcome.faults.iter().cloned());
             return outcome.resources.clone();
         }
+        let ticket_keys = self.ticket_keys(mesh).unwrap_or_default();
         // Envoy takes no empty name for statistics.
         let service = self.tags.get(SERVICE).filter(|service| !service.is_empty());
         let service = service.map_or("gateway", String::as_str);
@@ -490,6 +493,7 @@ impl Group {
             mesh,
             address: &seat.address,
             service,
+            ticket_keys: &ticket_keys,
             logged: backend.map(|backend| envoy::Logged {
                 backend,
                 pipe: seat.log_pipe.as_deref(),
@@ -514,6 +518,13 @@ impl Group {
         faults.extend(outcome.faults.iter().cloned());
         self.listeners.insert(seat.clone(), outcome);
         listeners
+    }
+
+    /// By what listeners ask for the keys of session tickets; nothing if TLS ends at none.
+    fn ticket_keys(&self, mesh: &str) -> Option<Arc<str>> {
+        let gateway = self.gateway.as_ref()?;
+        let ends_tls = self.chains().any(|chain| chain.in_use().ends_tls());
+        ends_tls.then(|| envoy::ticket_keys_name(mesh, &gateway.name))
     }
 
     fn unusable_address(&self, seat: &Seat, mesh: &Arc<str>) -> Option<Fault> {

@@ -20,6 +20,7 @@ use super::{
     conversion::Conversions,
     identities::{Identities, Standing},
     sessions::{OpenStream, Sessions},
+    tickets::Tickets,
 };
 
 /// Longest wait for a proxy to take a change before the next one is compiled.
@@ -35,12 +36,13 @@ pub(crate) async fn run(
     zone: &str,
     index: Arc<Index>,
     sessions: Arc<Sessions>,
+    tickets: Tickets,
     time: Histogram,
     cancel: CancellationToken,
 ) {
     let mut stored = index.subscribe();
     let mut members = sessions.members();
-    let mut compiler = Compiler::new(zone, sessions);
+    let mut compiler = Compiler::new(zone, sessions, tickets);
     loop {
         members.mark_unchanged();
         // Before the snapshot: it has the Dataplanes of all of these.
@@ -65,7 +67,7 @@ pub(crate) async fn run(
         tokio::select! {
             changed = stored.changed() => if changed.is_err() { return },
             _ = members.changed() => {}
-            () = until(compiler.identities.next_renewal()) => {}
+            () = until(compiler.next_deadline()) => {}
             () = cancel.cancelled() => return,
         }
     }
@@ -105,12 +107,13 @@ struct Compiler {
     published: HashMap<ResourceKey, Published>,
     conversions: Conversions,
     identities: Identities,
+    tickets: Tickets,
 }
 
 struct Published {
     session: u64,
     compiled: Option<Arc<Compiled>>,
-    /// With the proxy's identity, if it has one.
+    /// With what the zone made for the proxy.
     secrets: Option<Arc<Resources>>,
     snapshot: Arc<Snapshot>,
 }
@@ -124,7 +127,7 @@ struct Round {
 }
 
 impl Compiler {
-    fn new(zone: &str, sessions: Arc<Sessions>) -> Self {
+    fn new(zone: &str, sessions: Arc<Sessions>, tickets: Tickets) -> Self {
         Self {
             zone: zone.to_owned(),
             view: ZoneView::new(zone),
@@ -133,7 +136,14 @@ impl Compiler {
             published: HashMap::new(),
             conversions: Conversions::default(),
             identities: Identities::default(),
+            tickets,
         }
+    }
+
+    /// When something has to be made anew without a change.
+    fn next_deadline(&self) -> Option<Timestamp> {
+        let deadlines = [self.identities.next_renewal(), self.tickets.next_rotation()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Takes over what changed in the store.
@@ -173,6 +183,7 @@ impl Compiler {
         self.published
             .retain(|dataplane, _| open.contains_key(dataplane));
         let more = self.identities.refresh(stored, &open, now);
+        self.tickets.rotate(now);
         // Instances with the same configuration share its snapshot, but for their identities.
         let mut snapshots: HashMap<usize, Arc<Snapshot>> = HashMap::new();
         for (dataplane, stream) in open {
@@ -184,19 +195,25 @@ impl Compiler {
             let snapshot = snapshots.entry(address).or_insert_with(|| {
                 let nothing = Compiled::default();
                 let compiled = compiled.as_deref().unwrap_or(&nothing);
-                Arc::new(self.conversions.snapshot(compiled, watermark))
+                let mut snapshot = self.conversions.snapshot(compiled, watermark);
+                if let Some(name) = &compiled.ticket_keys {
+                    let keys = self.tickets.secret(name, now);
+                    self.conversions.add(&mut snapshot, SECRET, name, keys);
+                }
+                Arc::new(snapshot)
             });
-            let own = snapshot.types.get(SECRET).cloned().unwrap_or_default();
             const NOBODY_ELSE: &Trusts = &Trusts::NONE;
             let trusts = compiled.as_deref().map(|compiled| &compiled.trusts);
             let trusts = trusts.unwrap_or(NOBODY_ELSE);
+            let shared = snapshot.types.get(SECRET).cloned();
+            let secrets = shared.clone().unwrap_or_default();
             let standing = self
                 .identities
-                .standing(stored, &dataplane, &stream, &own, trusts);
+                .standing(stored, &dataplane, &stream, &secrets, trusts);
             let (secrets, identity) = match standing {
                 Standing::Has(secrets, identity) => (Some(secrets), Some(identity)),
                 Standing::Waits if more => continue,
-                Standing::WithoutIdentity | Standing::Waits => (None, None),
+                Standing::WithoutIdentity | Standing::Waits => (shared, None),
                 Standing::Stranger => {
                     info!(%dataplane, "the Dataplane has other tags: its proxy has to show its token again");
                     self.sessions.ask_again(&dataplane, stream.id);
@@ -213,12 +230,12 @@ impl Compiler {
                 continue;
             }
             let snapshot = match &secrets {
-                None => Arc::clone(snapshot),
-                Some(secrets) => {
+                Some(secrets) if identity.is_some() => {
                     let mut own = Snapshot::clone(snapshot);
                     own.types.insert(SECRET, Arc::clone(secrets));
                     Arc::new(own)
                 }
+                _ => Arc::clone(snapshot),
             };
             published |= same.is_none();
             debug!(watermark, %dataplane, changed = same.is_none(), "configuration published");

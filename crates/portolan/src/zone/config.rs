@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args as ClapArgs;
+use jiff::SignedDuration;
 
+use super::tickets;
 use crate::{
     server::{
         administrators::Administrators, rest::ApiTlsAddress, secret_keys::SecretKeyFiles, storage,
@@ -100,6 +102,16 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) administrators: Administrators,
+
+    /// How long one key encrypts TLS session tickets; tickets resume sessions for once to twice as long
+    #[arg(
+        long,
+        env = "PORTOLAN_TICKET_KEY_INTERVAL",
+        default_value = "8h",
+        value_parser = tickets::interval,
+        value_name = "DURATION"
+    )]
+    pub(crate) ticket_key_interval: SignedDuration,
 
     /// Lets data planes in without a token: for trials only
     #[arg(long, env = "PORTOLAN_DP_WITHOUT_TOKEN")]

@@ -12,6 +12,8 @@ use portolan_xds::{Resource, Resources, Snapshot};
 pub(super) struct Conversions {
     /// By address of the compiled resources, which are kept with it so that it stays theirs.
     types: HashMap<usize, (CompiledResources, Arc<Resources>)>,
+    /// Those with one more, by the address of those without and the version of the one.
+    extended: HashMap<(usize, Arc<str>), (Arc<Resources>, Arc<Resources>)>,
 }
 
 impl Conversions {
@@ -25,8 +27,28 @@ impl Conversions {
         Snapshot { watermark, types }
     }
 
+    /// Adds to a snapshot a resource that the zone made.
+    pub(super) fn add(
+        &mut self,
+        snapshot: &mut Snapshot,
+        type_url: &'static str,
+        name: &Arc<str>,
+        resource: &Resource,
+    ) {
+        let base = snapshot.types.entry(type_url).or_default();
+        let key = (Arc::as_ptr(base).addr(), Arc::clone(&resource.version));
+        let (_, extended) = self.extended.entry(key).or_insert_with(|| {
+            let mut extended = Resources::clone(base);
+            extended.insert(Arc::clone(name), resource.clone());
+            (Arc::clone(base), Arc::new(extended))
+        });
+        *base = Arc::clone(extended);
+    }
+
     /// Forgets what nobody else holds any more.
     pub(super) fn forget_unused(&mut self) {
+        self.extended
+            .retain(|_, (_, extended)| Arc::strong_count(extended) > 1);
         self.types
             .retain(|_, (_, converted)| Arc::strong_count(converted) > 1);
     }
@@ -70,5 +92,27 @@ mod tests {
         drop(other);
         conversions.forget_unused();
         assert!(conversions.types.is_empty());
+    }
+
+    #[test]
+    fn what_is_added_is_shared_too() {
+        let mut conversions = Conversions::default();
+        let resources = CompiledResources::default();
+        let mut with = |version: &str| {
+            let mut snapshot = conversions.snapshot(&compiled(&resources), 1);
+            let resource = Resource {
+                version: version.into(),
+                body: version.to_owned().into(),
+            };
+            conversions.add(&mut snapshot, TYPE, &"more".into(), &resource);
+            conversions.forget_unused();
+            snapshot.types[TYPE].clone()
+        };
+        let (one, other) = (with("1"), with("1"));
+        assert!(Arc::ptr_eq(&one, &other) && one.contains_key("more"));
+        assert_eq!(&*with("2")["more"].version, "2");
+        drop((one, other));
+        conversions.forget_unused();
+        assert!(conversions.types.is_empty() && conversions.extended.is_empty());
     }
 }

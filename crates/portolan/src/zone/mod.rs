@@ -6,6 +6,7 @@
 //!     ├── report ◀───────┴── insights, Dataplanes ◀────────────┘  what they acknowledge
 //!     └── report ◀── pools 5678 ◀─▶ `portolan dp pool`, which run as many gateway instances as are wanted
 //!   identities: certificates of proxies in meshes with mutual TLS, joined by the compiler
+//!   tickets: keys of TLS session tickets for gateways, joined by the compiler
 //!   signals 5680 ◀── store, requests, compiler, sessions
 //! ```
 
@@ -22,6 +23,7 @@ mod proxies;
 mod registration;
 mod report;
 mod sessions;
+mod tickets;
 
 use std::sync::Arc;
 
@@ -49,6 +51,7 @@ use pools::Pools;
 use proxies::ZoneProxies;
 use registration::Registrar;
 use sessions::Sessions;
+use tickets::Tickets;
 
 use crate::{
     server::{listen, rest::RestListeners, storage, tasks::Tasks, tls},
@@ -182,8 +185,9 @@ fn spawn_compiler(
 ) {
     let (zone, index) = (args.name.clone(), Arc::clone(store.index()));
     let (sessions, cancel) = (Arc::clone(sessions), cancel.clone());
+    let tickets = Tickets::new(args.ticket_key_interval);
     tasks.spawn("compiler", async move {
-        compiler::run(&zone, index, sessions, time, cancel).await;
+        compiler::run(&zone, index, sessions, tickets, time, cancel).await;
         Ok(())
     });
 }

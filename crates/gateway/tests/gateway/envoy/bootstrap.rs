@@ -28,6 +28,7 @@ use envoy_types::pb::{
             transport_sockets::tls::v3::{
                 CommonTlsContext, DownstreamTlsContext, Secret, UpstreamTlsContext,
                 common_tls_context::ValidationContextType,
+                downstream_tls_context::SessionTicketKeysType,
             },
         },
         service::{discovery::v3::DiscoveryResponse, runtime::v3::Runtime},
@@ -36,7 +37,7 @@ use envoy_types::pb::{
 };
 use portolan_gateway::{
     CLUSTER, CLUSTER_LOAD_ASSIGNMENT, Compiled, LISTENER, ROUTE_CONFIGURATION, RUNTIME_LAYER,
-    SECRET, authority_secret, identity_secret,
+    SECRET, TICKET_KEY_BYTES, authority_secret, identity_secret, ticket_keys_secret,
 };
 use portolan_model::certificate::Bundle;
 use prost::Message;
@@ -46,7 +47,8 @@ use crate::certificates::ECDSA;
 /// With certificates in files of `folder`, where [`write_certificates`] replaces them.
 pub(super) fn with_certificates_in(compiled: &Compiled, folder: &Path) -> Bootstrap {
     let mut resources = static_resources(compiled);
-    resources.secrets.clear();
+    let is_of_tickets = |secret: &Secret| Some(&*secret.name) == compiled.ticket_keys.as_deref();
+    resources.secrets.retain(is_of_tickets);
     let from_file = |name: &str| {
         let path = folder.join(name).display().to_string() + ".pb";
         Some(ConfigSource {
@@ -121,8 +123,16 @@ pub(super) fn static_resources(compiled: &Compiled) -> StaticResources {
             .collect(),
         secrets: decoded::<Secret>(compiled, SECRET)
             .chain(identity())
+            .chain(compiled.ticket_keys.as_deref().map(ticket_keys))
             .collect(),
     }
+}
+
+/// What the zone adds where listeners end TLS.
+fn ticket_keys(name: &str) -> Secret {
+    let keys = [[1; TICKET_KEY_BYTES], [2; TICKET_KEY_BYTES]];
+    let encoded = ticket_keys_secret(name, &keys.each_ref());
+    Secret::decode(encoded.body).unwrap()
 }
 
 /// What the zone adds where members are connected by mutual TLS: some certificate, and trust in it.
@@ -197,6 +207,11 @@ fn with_certificates(chain: &mut FilterChain, from: impl Fn(&str) -> Option<Conf
         certificate.sds_config = from(&certificate.name);
     }
     with_trust(common, &from);
+    if let Some(SessionTicketKeysType::SessionTicketKeysSdsSecretConfig(keys)) =
+        &mut context.session_ticket_keys_type
+    {
+        keys.sds_config = None;
+    }
     config.value = context.encode_to_vec();
 }
 
