@@ -35,9 +35,19 @@ impl Certificate {
 
     /// The document of a Secret with it.
     pub(crate) fn secret(&self, name: &str) -> String {
-        let data = base64(&self.bundle);
-        format!("---\ntype: Secret\nname: {name}\ndata: {data}\n")
+        secret(name, &self.bundle)
     }
+}
+
+/// The document of a Secret with all of these.
+pub(crate) fn secret_of(name: &str, certificates: &[&Certificate]) -> String {
+    let bundles = certificates.iter().map(|one| one.bundle.as_str());
+    secret(name, &bundles.collect::<String>())
+}
+
+fn secret(name: &str, bundle: &str) -> String {
+    let data = base64(bundle);
+    format!("---\ntype: Secret\nname: {name}\ndata: {data}\n")
 }
 
 /// With an RSA key.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A gateway with these listeners on a port, whose routes take everything to a backend that echoes.
-fn gateway(port: u16, listeners: &[(&str, &str)]) -> String {
+pub(super) fn gateway(port: u16, listeners: &[(&str, &str)]) -> String {
     let listeners: String = listeners
         .iter()
         .map(|(host, secret)| {

@@ -19,4 +19,5 @@ mod process;
 mod routes;
 mod tcp;
 mod tls;
+mod two_certificates;
 mod validate;
