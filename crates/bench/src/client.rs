@@ -49,6 +49,15 @@ impl Connection {
         self.send(Method::GET, path, Bytes::new()).await
     }
 
+    /// GET with one more header.
+    pub(crate) async fn get_with(
+        &mut self,
+        path: &str,
+        header: Option<(&'static str, &'static str)>,
+    ) -> anyhow::Result<Answer> {
+        self.exchange(Method::GET, path, header, Bytes::new()).await
+    }
+
     /// PUT of a resource.
     ///
     /// # Errors
@@ -80,13 +89,26 @@ impl Connection {
     }
 
     async fn send(&mut self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Answer> {
+        let json = Some(("content-type", "application/json"));
+        self.exchange(method, path, json, body).await
+    }
+
+    async fn exchange(
+        &mut self,
+        method: Method,
+        path: &str,
+        header: Option<(&'static str, &'static str)>,
+        body: Bytes,
+    ) -> anyhow::Result<Answer> {
         self.sender.ready().await?;
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, &self.host)
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))?;
+            .header(header::HOST, &self.host);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::new(body))?;
         let answer = self.sender.send_request(request).await?;
         let status = answer.status();
         let service = answer

@@ -66,6 +66,34 @@ impl Table {
     }
 }
 
+/// Rows of any number of columns that are printed as a Markdown table.
+#[derive(Debug)]
+pub(crate) struct Grid(Vec<Vec<String>>);
+
+impl Grid {
+    /// With these headings.
+    pub(crate) fn new(headings: &[&str]) -> Self {
+        let headings: Vec<_> = headings.iter().map(|&one| one.to_owned()).collect();
+        let line = vec!["---".to_owned(); headings.len()];
+        Self(vec![headings, line])
+    }
+
+    /// Adds a row, and shows it at once as progress.
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
+        progress(&cells.join(" | "));
+        self.0.push(cells);
+    }
+
+    /// Prints it.
+    #[allow(clippy::print_stdout)] // The table is what the program is for.
+    pub(crate) fn print(&self) {
+        println!();
+        for cells in &self.0 {
+            println!("| {} |", cells.join(" | "));
+        }
+    }
+}
+
 /// Says what is being done.
 #[allow(clippy::print_stderr)] // Progress, apart from the table.
 pub(crate) fn progress(text: &str) {

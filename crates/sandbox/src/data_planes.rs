@@ -165,7 +165,8 @@ impl Gateway {
     }
 }
 
-async fn admin_get(socket: &Path, path: &str) -> std::io::Result<String> {
+/// What an Envoy answers on its admin interface, a Unix socket: head and body.
+pub async fn admin_get(socket: &Path, path: &str) -> std::io::Result<String> {
     let mut stream = UnixStream::connect(socket).await?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;

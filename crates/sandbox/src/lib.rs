@@ -24,7 +24,7 @@ mod process;
 use std::path::{Path, PathBuf};
 
 pub use control_planes::{Global, GlobalOptions, Zone, ZoneOptions};
-pub use data_planes::{Echo, Gateway, GatewayOptions};
+pub use data_planes::{Echo, Gateway, GatewayOptions, admin_get};
 pub use http::{Http, until};
 pub use link::Link;
 pub use nginx::Nginx;
