@@ -180,7 +180,7 @@ mod tests {
                 .collect()
         };
         let without = cells(&status);
-        assert_eq!(without[1][4..], ["0", "2"], "{without:?}");
+        assert_eq!(without[1][3..], ["0", "2"], "{without:?}");
         assert_eq!(without.len(), 5, "{without:?}");
         assert_eq!(
             without[4],
@@ -190,7 +190,7 @@ mod tests {
         status.zones[0].instances.push(instance("api-1", "", true));
         let with = cells(&status);
         assert_eq!(with[0][6], "MEMBERS");
-        assert_eq!(with[1][4..], ["0", "2", "1"], "{with:?}");
+        assert_eq!(with[1][3..], ["0", "2", "1"], "{with:?}");
         assert_eq!(with[5][..3], ["ZONE", "MESH", "MEMBER"]);
         assert_eq!(with[6], ["east", "default", "api-1", "7", "2"]);
     }
