@@ -189,3 +189,48 @@ fn nesting_as_deep_as_paths_go_is_no_trouble() {
     let deep = prefixes((0..3_000).map(|n| format!("/{}", "a".repeat(n))));
     assert!(lists(&deep).len() > 1_000);
 }
+
+fn expressions(patterns: impl Iterator<Item = String>) -> Vec<RouteMatch> {
+    let matches: Vec<_> = patterns
+        .map(|pattern| json!({"path": {"match": "REGEX", "value": pattern}}))
+        .collect();
+    read(&matches)
+}
+
+#[test]
+fn expressions_stand_under_their_literal_start() {
+    let mut routes = prefixes((0..1_000).map(|n| format!("/team-{}/api-{n}", n % 10)));
+    routes.extend(expressions(
+        (0..200).map(|n| format!("^/team-3/(a|b)[a-z]+/{n}")),
+    ));
+    let Layout::Tree(tree) = arranged(&routes, |_| false, Sizes::default()) else {
+        panic!("a list");
+    };
+    for leaf in &tree.leaves {
+        let has_one = leaf.routes.iter().any(|position| *position >= 1_000);
+        assert_eq!(has_one, leaf.key.starts_with("/team-3/"), "{leaf:?}");
+        assert!(has_one || leaf.routes.len() <= LEAF_ROUTES);
+    }
+}
+
+#[test]
+fn what_takes_a_whole_part_keeps_expressions_for_any_path_out_of_it() {
+    let paths = (0..1_000).map(|n| format!("/team-{}/api-{n}", n % 10));
+    // Each team takes all that is its own.
+    let teams = (0..10).map(|n| format!("/team-{n}"));
+    let mut routes = prefixes(paths.chain(teams));
+    routes.extend(expressions((0..300).map(|n| format!(".*/{n}"))));
+    let lists = lists(&routes);
+    let long = lists.iter().filter(|list| **list > LEAF_ROUTES + 8);
+    assert!(long.count() <= 1, "{lists:?}");
+}
+
+#[test]
+fn hundreds_of_expressions_for_any_path_make_lists_longer() {
+    let mut routes = prefixes((0..10_000).map(|n| format!("/team-{}/api-{n}", n % 20)));
+    routes.extend(expressions((0..300).map(|n| format!(".*/{n}"))));
+    let lists = lists(&routes);
+    assert!(lists.iter().sum::<usize>() <= 2 * routes.len());
+    assert!(lists.len() > 10, "{lists:?}");
+    assert!(lists.iter().max() < Some(&1_500), "{lists:?}");
+}
