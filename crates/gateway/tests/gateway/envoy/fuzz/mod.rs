@@ -6,6 +6,9 @@
 //!                   └─▶ the plan ─▶ reference ─▶ names of routes ──────────────────┴─▶ all the same, or a case
 //! ```
 
+// Whoever lets it run for long wants to see how far it is.
+#![allow(clippy::print_stderr)]
+
 mod ask;
 mod case;
 mod plan;
@@ -79,7 +82,7 @@ fn fuzz_routes() {
             .collect();
         let servers = Servers::start(&parts, small, echo).expect("an Envoy");
         let compared = compare(&servers, &parts, echo, &asked);
-        drop_and_report(
+        end_if_any(
             compared.differ.first(),
             &asked,
             &tables,
@@ -97,7 +100,7 @@ fn fuzz_routes() {
 }
 
 /// If there is a difference, ends with the smallest that shows it.
-fn drop_and_report(
+fn end_if_any(
     differs: Option<&(usize, String)>,
     asked: &[(String, Request)],
     tables: &[Table],
