@@ -1,6 +1,6 @@
 //! What the whole-system tests share: topologies, writers, and requests through gateways.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses a part; tests may panic.
+#![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::unwrap_used)] // Each test file uses a part; tests may panic.
 
 pub mod load;
 pub mod proxy;

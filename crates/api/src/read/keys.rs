@@ -74,7 +74,8 @@ mod tests {
                 { "port": 443, "tls": { "certificates": [source(bundle), { "secret": "s" }] } },
             ] } })
         };
-        let cases: [(Kind, &dyn Fn(&str) -> Value); 3] = [
+        type Case<'a> = (Kind, &'a dyn Fn(&str) -> Value);
+        let cases: [Case<'_>; 3] = [
             (kinds::EXTERNAL_SERVICE, &external),
             (kinds::MESH, &mesh),
             (kinds::MESH_GATEWAY, &gateway),
