@@ -106,17 +106,10 @@ fn with_policy<'a>(
     items
 }
 
-/// The inbounds of a member about which a TrafficPermission decides.
+/// The inbounds of a member that a policy is for.
 fn at_inbounds(chart: &Chart, policy: &ResourceKey, member: &Member) -> Vec<Value> {
-    if policy.kind != kinds::TRAFFIC_PERMISSION {
-        return Vec::new();
-    }
-    let permissions = chart.externals().permissions();
-    let decides = |inbound: &&Inbound| {
-        let deciding = permissions.deciding(&inbound.tags);
-        deciding.is_some_and(|scope| *scope.author.name() == policy.name)
-    };
-    let inbounds = member.inbounds.iter().filter(decides);
+    let has = |inbound: &&Inbound| members::policies(chart, &policy.mesh, inbound).contains(policy);
+    let inbounds = member.inbounds.iter().filter(has);
     inbounds.map(members::attachment).collect()
 }
 

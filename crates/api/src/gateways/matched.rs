@@ -12,7 +12,11 @@ use portolan_gateway::{
         policy::Chosen,
     },
 };
-use portolan_model::{Kind, ResourceKey, kinds::TRAFFIC_PERMISSION, tags::Tags};
+use portolan_model::{
+    Kind, ResourceKey,
+    kinds::{FAULT_INJECTION, RATE_LIMIT, TRAFFIC_PERMISSION},
+    tags::Tags,
+};
 use serde_json::{Value, json};
 
 /// The ports of a gateway.
@@ -105,9 +109,10 @@ pub(super) fn of_proxies(chart: &Chart, mesh: &Arc<str>, fleet: &Fleet) -> Vec<R
     keys.collect()
 }
 
-/// The keys of what was chosen.
+/// The keys of what was chosen, as far as it is done where it was chosen.
 fn keys(mesh: &Arc<str>, chosen: &Chosen) -> Vec<ResourceKey> {
-    let scopes = chosen.scopes();
+    let at_member = |kind| chosen.at_member && [RATE_LIMIT, FAULT_INJECTION].contains(&kind);
+    let scopes = chosen.scopes().filter(|(kind, ..)| !at_member(*kind));
     scopes
         .map(|(kind, _, scope)| {
             ResourceKey::in_mesh(kind, mesh.clone(), scope.author.name().clone())

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use portolan_gateway::{chart::Chart, plan::member::Member};
-use portolan_model::{
-    ResourceKey, json,
-    kinds::{self, TRAFFIC_PERMISSION},
-};
+use portolan_model::{ResourceKey, json, kinds};
 use portolan_store::Snapshot;
 use serde_json::{Map, Value, json};
 
@@ -127,11 +124,9 @@ impl View<'_> {
     }
 
     fn inbounds(&self, member: &Member, items: &mut Items) {
-        let permissions = self.chart.externals().permissions();
         for inbound in &member.inbounds {
-            if let Some(scope) = permissions.deciding(&inbound.tags) {
-                let key = key(TRAFFIC_PERMISSION, &self.mesh, scope.author.name());
-                let attachment = members::attachment(inbound);
+            let attachment = members::attachment(inbound);
+            for key in members::policies(self.chart, &self.mesh, inbound) {
                 items.add(&attachment, key.kind.name(), self.meta(&key));
             }
         }

@@ -158,6 +158,49 @@ async fn a_member_is_inspected_with_what_it_lets_in_and_what_it_may_reach() {
 }
 
 #[tokio::test]
+async fn what_members_do_with_requests_is_theirs_where_the_mesh_has_mutual_tls() {
+    let served = with_bank().await;
+    let mut speaking = dataplane(
+        "api",
+        json!({
+            "address": "10.0.0.3",
+            "inbound": [{ "port": 80, "tags": { "kuma.io/service": "api", "kuma.io/protocol": "http" } }],
+        }),
+    );
+    served.seed(&speaking).await;
+    let mut limit = permission("limit", "*", "api");
+    limit["type"] = json!("RateLimit");
+    limit["conf"] = json!({ "http": { "requests": 5, "interval": "1s" } });
+    served.seed(&limit).await;
+    let path = "/meshes/default/rate-limits/limit/dataplanes";
+    let whom = async || {
+        let item = served.get(path).await.json()["items"][0].clone();
+        (
+            item["dataplane"]["name"].clone(),
+            item["attachments"][0]["type"].clone(),
+        )
+    };
+    assert_eq!(whom().await, (json!("gw"), Value::Null));
+    served
+        .seed(&json!({
+            "type": "Mesh", "name": "default",
+            "mtls": { "enabledBackend": "ca", "backends": [{ "name": "ca", "type": "builtin" }] },
+        }))
+        .await;
+    assert_eq!(whom().await, (json!("api"), json!("inbound")));
+    let inspected = served
+        .get("/meshes/default/dataplanes/api/policies")
+        .await
+        .json();
+    let policies = &inspected["items"][0]["matchedPolicies"];
+    assert_eq!(policies["RateLimit"][0]["name"], "limit");
+    // Bytes pass a member that does not read them.
+    speaking["networking"]["inbound"][0]["tags"]["kuma.io/protocol"] = json!("tcp");
+    served.seed(&speaking).await;
+    assert_eq!(whom().await, (json!("gw"), Value::Null));
+}
+
+#[tokio::test]
 async fn services_outside_the_mesh_are_among_the_services() {
     let served = with_bank().await;
     let list = async |query: &str| {
