@@ -15,6 +15,7 @@ mod get;
 mod progress;
 mod scale;
 mod scaled;
+mod settings;
 mod status;
 mod table;
 mod token;
