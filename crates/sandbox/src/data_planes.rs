@@ -4,7 +4,7 @@ use std::{
     fs,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -35,6 +35,8 @@ pub struct Gateway {
     pub name: String,
     /// The process of `dp run`; Envoy is its child.
     pub process: Process,
+    /// When that was started.
+    pub started: Instant,
     /// Where Envoy's admin listens (a Unix socket).
     pub admin: PathBuf,
     /// The signals of `dp run`: `/healthz`, `/readyz`, `/metrics`.
@@ -115,8 +117,10 @@ impl Sandbox {
             .iter()
             .map(|path| ("ENVOY_BIN", path.display().to_string()));
         let environment: Vec<_> = envoy.collect();
+        let started = Instant::now();
         let process = Process::start(name, self.binary(), args, &environment, log)?;
         Ok(Gateway {
+            started,
             name: name.to_owned(),
             process,
             admin: folder.join("kuma-envoy-admin.sock"),

@@ -16,12 +16,15 @@ mod contestant;
 mod control;
 mod cores;
 mod envoy;
+mod handshakes;
 mod haproxy;
 pub(crate) mod leaves;
 mod load;
 mod nginx;
 mod random;
 mod routes;
+mod site;
+mod start;
 mod table;
 
 use std::{path::PathBuf, time::Duration};
@@ -41,7 +44,7 @@ pub(crate) struct Args {
     seconds: u64,
 
     /// What to measure
-    #[arg(long, value_delimiter = ',', default_value = "routes,bare")]
+    #[arg(long, value_delimiter = ',', default_value = "routes,bare,tls,start")]
     parts: Vec<Part>,
 
     /// The portolan binary
@@ -56,6 +59,10 @@ enum Part {
     Routes,
     /// A minimal gateway beside a bare Envoy
     Bare,
+    /// Handshakes with one and three instances
+    Tls,
+    /// The first answer of a new instance
+    Start,
 }
 
 /// Measures the parts and prints a table for each.
@@ -67,6 +74,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         tables.extend(match part {
             Part::Routes => routes::run(&sandbox, &args.sizes, time).await?,
             Part::Bare => vec![bare::run(&sandbox, time).await?],
+            Part::Tls => vec![handshakes::run(&sandbox, time).await?],
+            Part::Start => vec![start::run(&sandbox, &args.sizes).await?],
         });
     }
     for table in tables {
