@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     backend::Backends,
+    configuration::Form,
     contestant::{Contestant, Kind},
     envoy::Envoy,
     load,
@@ -32,7 +33,7 @@ pub(crate) async fn run(sandbox: &Sandbox, time: Duration) -> anyhow::Result<Gri
             "clusters": [cluster(backends.addresses[0])],
         });
     })?;
-    let gateway = Kind::Envoy(Sizes::default());
+    let gateway = Kind::Envoy(Form::Portolan(Sizes::default()));
     let mut gateway = Contestant::start(sandbox, gateway, &table, &backends).await?;
     gateway.answers(&requests[0]).await?;
     let bare_listener = SocketAddr::from(([127, 0, 0, 1], port));

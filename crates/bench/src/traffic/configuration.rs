@@ -12,7 +12,10 @@ use portolan_model::{
 use portolan_xds::{Resource as XdsResource, Snapshot};
 use serde_json::{Value, json};
 
-use super::table::{HEADER, Rule, Table};
+use super::{
+    kuma,
+    table::{HEADER, Rule, Table},
+};
 use crate::routes::{self, SERVICES};
 
 /// A gateway with the routes of a table, compiled as in a zone.
@@ -20,16 +23,30 @@ pub(crate) struct Configuration {
     view: ZoneView,
     rules: Vec<Rule>,
     watermark: u64,
+    form: Form,
+}
+
+/// How routes are told an Envoy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As Portolan does, with lists of these sizes.
+    Portolan(Sizes),
+    /// As Kuma does.
+    Kuma,
 }
 
 impl Configuration {
     /// A gateway on this address whose routes lead to the services by turns.
     pub(crate) fn new(
         table: &Table,
-        sizes: Sizes,
+        form: Form,
         listener: SocketAddr,
         backends: [SocketAddr; 2],
     ) -> anyhow::Result<Self> {
+        let sizes = match form {
+            Form::Portolan(sizes) => sizes,
+            Form::Kuma => Sizes::LISTS,
+        };
         let mut view = ZoneView::with_sizes("bench", sizes);
         let mut put = |kind, name: &str, spec: &Value| -> anyhow::Result<()> {
             view.put(&resource(kind, name, spec)?);
@@ -53,6 +70,7 @@ impl Configuration {
             view,
             rules: Vec::new(),
             watermark: 0,
+            form,
         };
         configuration.add(table)?;
         Ok(configuration)
@@ -73,7 +91,11 @@ impl Configuration {
         let compiled = self.view.compile(&instance).context("no gateway")?;
         ensure!(compiled.faults.is_empty(), "{:?}", compiled.faults);
         self.watermark += 1;
-        Ok(snapshot(&compiled, self.watermark))
+        let mut snapshot = snapshot(&compiled, self.watermark);
+        if self.form == Form::Kuma {
+            kuma::rewrite(&mut snapshot)?;
+        }
+        Ok(snapshot)
     }
 
     /// Leads a route to a service.

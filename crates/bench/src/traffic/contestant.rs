@@ -7,12 +7,11 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use portolan_gateway::layout::Sizes;
 use portolan_sandbox::{Process, Sandbox, free_port};
 
 use super::{
     backend::Backends,
-    configuration::{Configuration, service},
+    configuration::{Configuration, Form, service},
     control::Control,
     cores::{self, MEASURED},
     envoy::{Admin, Envoy},
@@ -27,8 +26,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Envoy, with lists of routes of these sizes.
-    Envoy(Sizes),
+    /// Envoy.
+    Envoy(Form),
     /// nginx.
     Nginx,
     /// HAProxy.
@@ -70,11 +69,11 @@ impl Contestant {
         let folder = sandbox.folder().join("contestant");
         fs::create_dir_all(&folder)?;
         let mut contestant = match kind {
-            Kind::Envoy(sizes) => {
+            Kind::Envoy(form) => {
                 let mut control = Control::start().await?;
                 let envoy = Envoy::start(sandbox, "envoy", &control)?;
                 let empty = Table { rules: Vec::new() };
-                let mut configuration = Configuration::new(&empty, sizes, listener, to)?;
+                let mut configuration = Configuration::new(&empty, form, listener, to)?;
                 // So that loading is all that is measured then.
                 control.give(configuration.snapshot()?).await?;
                 configuration.add(table)?;

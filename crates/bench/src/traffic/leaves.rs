@@ -10,6 +10,7 @@ use portolan_sandbox::Sandbox;
 use super::{
     backend::Backends,
     changes,
+    configuration::Form,
     contestant::{Contestant, Kind},
     load,
     table::{Mix, Table},
@@ -81,7 +82,8 @@ async fn measure(
     backends: &Backends,
 ) -> anyhow::Result<()> {
     let size = table.rules.len();
-    let mut contestant = Contestant::start(sandbox, Kind::Envoy(sizes), table, backends).await?;
+    let mut contestant =
+        Contestant::start(sandbox, Kind::Envoy(Form::Portolan(sizes)), table, backends).await?;
     let (listener, pid) = (contestant.listener, contestant.pid()?);
     let lists = match sizes {
         Sizes::LISTS => "all".to_owned(),

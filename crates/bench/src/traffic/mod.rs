@@ -18,6 +18,7 @@ mod cores;
 mod envoy;
 mod handshakes;
 mod haproxy;
+mod kuma;
 pub(crate) mod leaves;
 mod load;
 mod nginx;

@@ -8,6 +8,7 @@ use portolan_sandbox::Sandbox;
 use super::{
     backend::Backends,
     changes,
+    configuration::Form,
     contestant::{Contestant, Kind},
     load,
     table::{Mix, Request, Table},
@@ -26,8 +27,8 @@ pub(crate) async fn run(
     time: Duration,
 ) -> anyhow::Result<Vec<Grid>> {
     let contestants = [
-        ("Portolan", Kind::Envoy(Sizes::default())),
-        ("Envoy, one list", Kind::Envoy(Sizes::LISTS)),
+        ("Portolan", Kind::Envoy(Form::Portolan(Sizes::default()))),
+        ("Envoy, Kuma's list", Kind::Envoy(Form::Kuma)),
         ("nginx", Kind::Nginx),
         ("HAProxy", Kind::HaProxy),
     ];
