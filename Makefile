@@ -44,6 +44,20 @@ bench:
 	@cargo build --release --workspace
 	@ENVOY_BIN=$$(target/release/portolan dp install-envoy) target/release/portolan-bench gateway
 
+## bench-gateway: requests/s of gateways with up to 10,000 routes beside Kuma's list, nginx and HAProxy, TLS handshakes, starts; prints tables
+.PHONY: bench-gateway
+bench-gateway:
+	@scripts/setup bench
+	@cargo build --release --workspace
+	@ENVOY_BIN=$$(target/release/portolan dp install-envoy) target/release/portolan-bench traffic
+
+## bench-leaves: requests/s and loading times by the length of lists of routes; prints a table
+.PHONY: bench-leaves
+bench-leaves:
+	@scripts/setup bench
+	@cargo build --release --workspace
+	@ENVOY_BIN=$$(target/release/portolan dp install-envoy) target/release/portolan-bench leaves
+
 ## bench-scale: a hundred zones on one global, and a thousand gateway instances in one zone; prints tables
 .PHONY: bench-scale
 bench-scale:
