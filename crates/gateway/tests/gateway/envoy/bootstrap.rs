@@ -135,13 +135,15 @@ fn ticket_keys(name: &str) -> Secret {
     Secret::decode(encoded.body).unwrap()
 }
 
-/// What the zone adds where members are connected by mutual TLS: some certificate, and trust in it.
+/// What the zone adds where members are connected by mutual TLS: some certificate, and trust in it and in
+/// other meshes.
 fn identity() -> impl Iterator<Item = Secret> {
     let bundle = Bundle::parse(ECDSA.bundle.as_bytes()).unwrap();
     let pair = &bundle.pairs()[0];
     let (_, own) = identity_secret("default", &pair.chain_pem(), &pair.key_pem());
-    let (_, trusted) = authority_secret("default", &pair.chain_pem());
-    let secrets = [own, trusted].into_iter();
+    let trusted =
+        ["default", "other", "all"].map(|mesh| authority_secret(mesh, &pair.chain_pem()).1);
+    let secrets = [own].into_iter().chain(trusted);
     secrets.map(|encoded| Secret::decode(encoded.body).unwrap())
 }
 
