@@ -104,6 +104,9 @@ fn cidr_range((prefix, length): (&str, u32)) -> CidrRange {
     }
 }
 
+/// What requests pass: the filters of policies that are for the listener, and two that all need. The router
+/// sends requests on. The compressor is Kuma's: clients that ask for gzip get it from each of its gateways,
+/// and nobody's answers shall grow by moving over. To all others it costs what `portolan-bench traffic` says.
 fn http_filters(filters: HttpFilters) -> Vec<HttpFilter> {
     let mut all = of_policies(filters);
     all.push(http_filter(

@@ -78,15 +78,16 @@ pub(crate) fn listener<'a>(
     if chains.iter().all(|one| matches!(one.does, Does::Close)) {
         return None;
     }
-    let filter_chains = chains
-        .iter()
-        .map(|one| filter_chain(one, port.protocol, site));
+    let filter_chains = chains.iter();
+    let filter_chains: Vec<_> = filter_chains
+        .map(|one| filter_chain(one, port.protocol, site))
+        .collect();
     Some(Encoded::of(&Listener {
         name: port.name.to_string(),
         address: address(site.address.to_owned(), port.number),
-        filter_chains: filter_chains.collect(),
+        listener_filters: listener_filters(&filter_chains),
+        filter_chains,
         per_connection_buffer_limit_bytes: number(defaults::CONNECTION_BUFFER),
-        listener_filters: listener_filters(port.protocol),
         traffic_direction: TrafficDirection::Inbound.into(),
         // Spreads connections over the workers, and lets instances share an address and port.
         enable_reuse_port: boolean(true),
@@ -94,13 +95,13 @@ pub(crate) fn listener<'a>(
     }))
 }
 
-/// Looks for TLS, so that filter chains and access logs can tell. Not on TCP listeners: it waits for the
-/// client's first bytes, and with many protocols the server speaks first.
-fn listener_filters(protocol: Protocol) -> Vec<ListenerFilter> {
-    if protocol == Protocol::Tcp {
-        return Vec::new();
-    }
-    vec![tls_inspector()]
+/// Looks for TLS where chains are chosen by it, and nowhere else: it waits for the client's first bytes, and
+/// with many protocols on TCP the server speaks first.
+fn listener_filters(chains: &[FilterChain]) -> Vec<ListenerFilter> {
+    let chosen = chains
+        .iter()
+        .any(|chain| chain.filter_chain_match.is_some());
+    chosen.then(tls_inspector).into_iter().collect()
 }
 
 /// Looks whether a connection begins with TLS, and for which host and application.
