@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     backend::Backends,
+    configuration::Form,
     contestant::{Contestant, Kind},
     envoy::Envoy,
     load,
