@@ -143,6 +143,18 @@ impl Site {
         .unwrap();
     }
 
+    /// What the global says becomes of a request.
+    async fn explained(&self) -> String {
+        let path = format!(
+            "/meshes/default/meshgateways/edge/_explain?path=/api&host={}",
+            support::HOST
+        );
+        let explanation = self.global.http.get(&path).await.unwrap();
+        let outcome = &explanation["answers"][0]["outcome"];
+        assert_eq!(outcome["status"], 503, "{explanation}");
+        outcome["what"].as_str().unwrap().to_owned()
+    }
+
     /// What a client with `openssl s_client` and these arguments gets from the member.
     async fn by_openssl(&self, args: &[&str]) -> String {
         let mut client = tokio::process::Command::new("openssl")
@@ -244,9 +256,17 @@ async fn a_strict_member_takes_permitted_members_and_nobody_else() {
         .unwrap();
     answered(site.front, "/api", "503").await;
     assert_eq!(site.by_openssl(&["-cert", &cert, "-key", &key]).await, "");
+    let explained = site.explained().await;
+    let why = "no backend lets the gateway in: denied by TrafficPermission api";
+    assert!(explained.contains(why), "{explained}");
     site.global.http.delete(PERMISSION).await.unwrap();
     site.served().await;
     assert_eq!(ask(site.front, "/api").await.as_deref(), Some("503"));
+    let explained = site.explained().await;
+    assert!(
+        explained.contains("no TrafficPermission is for it"),
+        "{explained}"
+    );
     site.global
         .http
         .put(PERMISSION, &permission("edge-gateway"))
