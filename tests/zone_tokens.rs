@@ -56,7 +56,15 @@ async fn a_zone_needs_a_token_of_its_own() {
     let public = rsa_public_key_pem(pem.as_bytes()).unwrap();
     let by_public = EncodingKey::from_secret(public.as_bytes());
     let claims = json!({ "Zone": "z-7", "Scope": ["cp"] });
+    let foreign = signing_key(&global.http, "/global-secrets/user-token-signing-key-1").await;
+    let by_foreign = EncodingKey::from_rsa_pem(foreign.as_bytes()).unwrap();
+    let of_ten = json!({ "Zone": "z-10", "Scope": ["cp"] });
     let cases = [
+        (
+            "z-10",
+            forge(Algorithm::RS256, "1", &by_foreign, &of_ten),
+            "signature is wrong",
+        ),
         (
             "z-7",
             forge(Algorithm::HS256, "1", &by_public, &claims),
