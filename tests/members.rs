@@ -50,7 +50,7 @@ impl Application {
 
 /// A gateway and the member `web`, both before the member `api`.
 struct Site {
-    _sandbox: Sandbox,
+    sandbox: Sandbox,
     global: Global,
     _zone: Zone,
     api: Application,
@@ -103,7 +103,7 @@ impl Site {
         web.listening(out.port()).await.unwrap();
         gateway.listening(front.port()).await.unwrap();
         let site = Self {
-            _sandbox: sandbox,
+            sandbox,
             global,
             _zone: zone,
             api: application,
@@ -269,4 +269,59 @@ async fn with_mutual_tls_the_member_that_is_reached_acts() {
 async fn without_mutual_tls_whoever_sends_acts() {
     let plain = json!({ "type": "Mesh", "name": "default" });
     acts_once(&plain, [0, 1]).await;
+}
+
+/// What the application of `web` sends is logged by its proxy, into a file or to a collector.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_logs_what_its_application_sends() {
+    let site = Site::start(&json!({ "type": "Mesh", "name": "default" })).await;
+    let file = site.sandbox.folder().join("requests");
+    let collector = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let format =
+        "%KUMA_SOURCE_SERVICE% %KUMA_TRAFFIC_DIRECTION% %KUMA_DESTINATION_SERVICE% %RESPONSE_CODE%";
+    let mesh = json!({
+        "type": "Mesh", "name": "default",
+        "logging": { "backends": [
+            { "name": "file", "type": "file", "format": format, "conf": { "path": file } },
+            {
+                "name": "collector", "type": "tcp", "format": format,
+                "conf": { "address": collector.local_addr().unwrap().to_string() },
+            },
+        ] },
+    });
+    site.global.http.put(MESH, &mesh).await.unwrap();
+    let log = |backend: &str| {
+        json!({
+            "type": "TrafficLog", "mesh": "default", "name": "web",
+            "sources": [{ "match": { "kuma.io/service": "web" } }],
+            "destinations": [{ "match": { "kuma.io/service": "api" } }],
+            "conf": { "backend": backend },
+        })
+    };
+    let path = "/meshes/default/traffic-logs/web";
+    let expected = "web OUTBOUND api 200\n";
+    site.global.http.put(path, &log("file")).await.unwrap();
+    site.served().await;
+    for door in 0..2 {
+        assert_eq!(site.ask(door).await, Some(200));
+    }
+    until("the line in the file", LIMIT, async || {
+        let written = std::fs::read_to_string(&file).unwrap_or_default();
+        (!written.is_empty()).then_some(written)
+    })
+    .await
+    .map(|written| assert_eq!(written, expected, "of web alone"))
+    .unwrap();
+
+    site.global.http.put(path, &log("collector")).await.unwrap();
+    site.served().await;
+    assert_eq!(site.ask(1).await, Some(200));
+    let (mut stream, _) = tokio::time::timeout(LIMIT, collector.accept())
+        .await
+        .unwrap()
+        .unwrap();
+    let mut line = vec![0; expected.len()];
+    let read = tokio::io::AsyncReadExt::read_exact(&mut stream, &mut line);
+    tokio::time::timeout(LIMIT, read).await.unwrap().unwrap();
+    assert_eq!(String::from_utf8_lossy(&line), expected);
 }

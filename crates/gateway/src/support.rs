@@ -52,7 +52,7 @@ pub const SUPPORT: &[Support] = &[
     of(
         kinds::PROXY_TEMPLATE,
         Level::Full,
-        "all that a gateway instance gets, last of all",
+        "all that a gateway instance or a member gets, last of all",
     ),
     of(
         kinds::RATE_LIMIT,
@@ -64,7 +64,7 @@ pub const SUPPORT: &[Support] = &[
     of(
         kinds::TRAFFIC_LOG,
         Level::Partial,
-        "listeners; backends of type file and tcp",
+        "listeners of gateways, outbounds of members; backends of type file and tcp",
     ),
     of(
         kinds::TRAFFIC_PERMISSION,
@@ -76,7 +76,11 @@ pub const SUPPORT: &[Support] = &[
         Level::None,
         "nothing; MeshGatewayRoutes route",
     ),
-    of(kinds::TRAFFIC_TRACE, Level::Full, "HTTP listeners"),
+    of(
+        kinds::TRAFFIC_TRACE,
+        Level::Full,
+        "HTTP listeners of gateways, inbounds and outbounds of members, outbounds of delegated gateways",
+    ),
     of(
         kinds::VIRTUAL_OUTBOUND,
         Level::None,

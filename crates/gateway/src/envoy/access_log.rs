@@ -39,10 +39,14 @@ pub(crate) struct Logged<'a> {
     pub(crate) pipe: Option<&'a str>,
     pub(crate) mesh: &'a str,
     pub(crate) zone: &'a str,
-    /// The gateway's service.
+    /// The proxy's service.
     pub(crate) service: &'a str,
     /// The proxy's address.
     pub(crate) address: &'a str,
+    /// The service that is reached; `*` where routes decide that, one by one.
+    pub(crate) destination: &'a str,
+    /// `INBOUND` or `OUTBOUND`.
+    pub(crate) direction: &'static str,
 }
 
 impl Logged<'_> {
@@ -79,10 +83,9 @@ impl Logged<'_> {
             ("%KUMA_SOURCE_ADDRESS%", with_port.as_str()),
             ("%KUMA_SOURCE_ADDRESS_WITHOUT_PORT%", self.address),
             ("%KUMA_SOURCE_SERVICE%", self.service),
-            // Routes decide where requests go, one by one.
-            ("%KUMA_DESTINATION_SERVICE%", "*"),
+            ("%KUMA_DESTINATION_SERVICE%", self.destination),
             ("%KUMA_MESH%", self.mesh),
-            ("%KUMA_TRAFFIC_DIRECTION%", "INBOUND"),
+            ("%KUMA_TRAFFIC_DIRECTION%", self.direction),
             ("%KUMA_ZONE%", self.zone),
             // Only Dataplanes of workloads have one.
             ("%KUMA_WORKLOAD%", ""),

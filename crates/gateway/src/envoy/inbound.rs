@@ -38,12 +38,14 @@ use super::{
     listener::network_filter,
     metadata::{metadata, texts},
     mtls, policy, rbac,
+    tracing::tracing,
     wire::Message,
 };
 use crate::plan::{
     member::Inbound,
     mtls::Mtls,
     policy::{OnInbound, Scope},
+    proxy::TraceBackend,
     spoken::Spoken,
 };
 
@@ -58,17 +60,18 @@ pub(crate) fn inbound_listener(
     mtls: Option<&Mtls>,
     permission: Option<&Scope>,
     on: &OnInbound,
+    traced: Option<&TraceBackend>,
 ) -> Encoded {
     let name = inbound.listener_name();
     let plain = |matching| FilterChain {
         filter_chain_match: matching,
-        filters: vec![to_the_application(inbound, &OnInbound::default())],
+        filters: vec![to_the_application(inbound, &OnInbound::default(), traced)],
         ..FilterChain::default()
     };
     let members = |mtls: &Mtls, matching| {
         let permitted = rbac::filter(&name, &mtls.mesh, permission);
         FilterChain {
-            filters: vec![permitted, to_the_application(inbound, on)],
+            filters: vec![permitted, to_the_application(inbound, on, traced)],
             transport_socket: Some(mtls::from_members(&mtls.mesh)),
             ..plain(matching)
         }
@@ -112,10 +115,12 @@ fn transport(protocol: &str, applications: &[&str]) -> Option<FilterChainMatch> 
     })
 }
 
-fn to_the_application(inbound: &Inbound, on: &OnInbound) -> Filter {
+fn to_the_application(inbound: &Inbound, on: &OnInbound, traced: Option<&TraceBackend>) -> Filter {
     let cluster = inbound.cluster_name();
     match inbound.spoken {
-        Spoken::Http1 | Spoken::Http2 => connection_manager::as_filter(&manager(inbound, on)),
+        Spoken::Http1 | Spoken::Http2 => {
+            connection_manager::as_filter(&manager(inbound, on, traced))
+        }
         Spoken::Tcp => network_filter(
             "envoy.filters.network.tcp_proxy",
             "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
@@ -129,13 +134,18 @@ fn to_the_application(inbound: &Inbound, on: &OnInbound) -> Filter {
     }
 }
 
-fn manager(inbound: &Inbound, on: &OnInbound) -> HttpConnectionManager {
+fn manager(
+    inbound: &Inbound,
+    on: &OnInbound,
+    traced: Option<&TraceBackend>,
+) -> HttpConnectionManager {
     let mut http_filters = policy::inbound::filters(on);
     http_filters.push(connection_manager::router());
     HttpConnectionManager {
         stat_prefix: rbac::statistics_name(&inbound.cluster_name()),
         route_specifier: Some(RouteSpecifier::RouteConfig(routes(inbound, on))),
         http_filters,
+        tracing: traced.map(|backend| tracing(backend, inbound.service())),
         local_reply_config: policy::inbound::answers(on),
         common_http_protocol_options: Some(HttpProtocolOptions {
             idle_timeout: duration(defaults::INBOUND_IDLE),

@@ -46,7 +46,7 @@ pub(crate) use external::{Members, external_cluster};
 pub(crate) use inbound::{application_cluster, inbound_listener};
 pub(crate) use listener::{ChainUse, Does, Site, listener};
 pub use mtls::{all_authorities_secret, authority_secret, identity_secret};
-pub(crate) use outbound::outbound_listener;
+pub(crate) use outbound::{Sender, outbound_listener};
 pub(crate) use runtime::{RUNTIME, runtime};
 pub(crate) use table::{arranged, route_configuration};
 pub(crate) use tickets::name as ticket_keys_name;

@@ -1,4 +1,4 @@
-//! The Envoy listener of one outbound of a DELEGATED gateway instance.
+//! The Envoy listener of one outbound of a DELEGATED gateway instance or a member.
 
 use envoy_types::pb::envoy::{
     config::{
@@ -14,37 +14,53 @@ use portolan_model::tags::Tags;
 use prost::Message as _;
 
 use super::{
-    Encoded, address, boolean, connection_manager, defaults, duration,
+    Encoded, Logged, address, boolean, connection_manager, defaults, duration,
     metadata::{metadata, texts},
     policy, route, table, tcp_proxy,
+    tracing::tracing,
     wire::Message,
 };
 use crate::plan::{
     destination::Destination,
     outbound::Outbound,
     policy::{Chosen, HttpFilters},
+    proxy::TraceBackend,
     spoken::Spoken,
 };
 
 /// `Listener.metadata`
 const METADATA: u32 = 6;
 
-/// The listener of an outbound to the cluster of this name, with these policies, for instances with these
-/// gateway tags.
+/// Who sends through an outbound, and what is told of it.
+pub(crate) struct Sender<'a> {
+    /// Its service.
+    pub(crate) service: &'a str,
+    /// The tags that others are told.
+    pub(crate) tags: &'a Tags,
+    /// The access log, if there is one.
+    pub(crate) logged: Option<Logged<'a>>,
+    /// Where traces go, if anywhere.
+    pub(crate) traced: Option<&'a TraceBackend>,
+}
+
+/// The listener of an outbound to the cluster of this name, with these policies.
 pub(crate) fn outbound_listener(
     outbound: &Outbound,
     cluster: &str,
     chosen: &Chosen,
     spoken: Spoken,
-    gateway_tags: &Tags,
+    sender: &Sender<'_>,
 ) -> Encoded {
     let service = outbound.destination.service();
     let filter = match spoken {
         Spoken::Http1 | Spoken::Http2 => {
             let to = (cluster, &*outbound.destination);
-            connection_manager::as_filter(&manager(to, chosen, gateway_tags))
+            connection_manager::as_filter(&manager(to, chosen, sender))
         }
-        Spoken::Tcp => tcp_proxy::to_one(cluster, service, defaults::BACKEND_IDLE, chosen),
+        Spoken::Tcp => {
+            let logged = sender.logged.as_ref();
+            tcp_proxy::to_one(cluster, service, defaults::BACKEND_IDLE, chosen, logged)
+        }
     };
     let frame = Listener {
         name: outbound.listener_name().to_string(),
@@ -70,15 +86,19 @@ pub(crate) fn outbound_listener(
 fn manager(
     (cluster, destination): (&str, &Destination),
     chosen: &Chosen,
-    gateway_tags: &Tags,
+    sender: &Sender<'_>,
 ) -> HttpConnectionManager {
-    let routes = routes((cluster, destination), chosen, gateway_tags);
+    let routes = routes((cluster, destination), chosen, sender.tags);
     let mut filters = connection_manager::of_policies(HttpFilters::from(chosen));
     filters.push(connection_manager::router());
     HttpConnectionManager {
         stat_prefix: destination.service().to_owned(),
         route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
         http_filters: filters,
+        access_log: sender.logged.iter().filter_map(Logged::requests).collect(),
+        tracing: sender
+            .traced
+            .map(|backend| tracing(backend, sender.service)),
         common_http_protocol_options: Some(HttpProtocolOptions {
             // The gateway in front keeps its connections as long as we keep ours.
             idle_timeout: duration(defaults::BACKEND_IDLE),

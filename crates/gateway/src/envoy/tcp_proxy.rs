@@ -25,9 +25,18 @@ pub(super) fn filter(shares: &[Share], chosen: &Chosen, site: &Site<'_>) -> Filt
 
 /// The proxy to one cluster, which ends connections that are idle for so long if no policy says how long.
 /// Statistics are named after `service`.
-pub(super) fn to_one(cluster: &str, service: &str, idle: Duration, chosen: &Chosen) -> Filter {
+pub(super) fn to_one(
+    cluster: &str,
+    service: &str,
+    idle: Duration,
+    chosen: &Chosen,
+    logged: Option<&Logged<'_>>,
+) -> Filter {
     let cluster = ClusterSpecifier::Cluster(cluster.to_owned());
-    as_filter(&proxy(cluster, service, idle, chosen))
+    as_filter(&TcpProxy {
+        access_log: logged.and_then(Logged::connections).into_iter().collect(),
+        ..proxy(cluster, service, idle, chosen)
+    })
 }
 
 fn proxy(clusters: ClusterSpecifier, service: &str, idle: Duration, chosen: &Chosen) -> TcpProxy {

@@ -22,6 +22,8 @@ use crate::fault::Reason;
 /// A member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
+    /// Where others reach it.
+    pub address: Box<str>,
     /// Where it takes connections for its application, each address once.
     pub inbounds: Box<[Inbound]>,
     /// Where the application reaches other services: as a DELEGATED gateway does. Policies are chosen by
@@ -78,6 +80,7 @@ impl Member {
             ..DelegatedInstance::read(source, &networking.address, networking.outbound)
         };
         Some(Self {
+            address: networking.address.into(),
             inbounds: inbounds.into(),
             outbound: Arc::new(outbound),
             left_out: left_out.into(),

@@ -48,6 +48,8 @@ const TYPES: [&str; 6] = [
 
 /// Origins of resources, in Kuma's words.
 const GATEWAY: &str = "gateway";
+const INBOUND: &str = "inbound";
+const OUTBOUND: &str = "outbound";
 const TRACING: &str = "tracing";
 const RAW: &str = "proxy-template-raw";
 const ADDED: &str = "proxy-template-modifications";
@@ -137,6 +139,7 @@ impl Template {
         &self,
         type_url: &str,
         resources: &Resources,
+        origin: Origin,
         memory: &mut Memory,
     ) -> Outcome {
         if let Some((before, after)) = &memory.last
@@ -147,13 +150,19 @@ impl Template {
                 faults: memory.faults.clone(),
             };
         }
-        let outcome = self.applied(type_url, resources, memory);
+        let outcome = self.applied(type_url, resources, origin, memory);
         memory.last = Some((resources.clone(), outcome.resources.clone()));
         memory.faults.clone_from(&outcome.faults);
         outcome
     }
 
-    fn applied(&self, type_url: &str, resources: &Resources, memory: &mut Memory) -> Outcome {
+    fn applied(
+        &self,
+        type_url: &str,
+        resources: &Resources,
+        origin: Origin,
+        memory: &mut Memory,
+    ) -> Outcome {
         let own = self.raw.iter().filter(|(of, ..)| *of == type_url);
         let steps: Vec<_> = self
             .steps
@@ -271,10 +280,24 @@ impl Outcome {
     }
 }
 
-fn origin(name: &str) -> &'static str {
+/// Says of a resource by its name where it comes from.
+type Origin = fn(&str) -> &'static str;
+
+/// The origin of what a BUILTIN gateway instance is given.
+pub(crate) fn of_gateway(name: &str) -> &'static str {
     match name.starts_with("tracing:") {
         true => TRACING,
         false => GATEWAY,
+    }
+}
+
+/// The origin of what a member or a DELEGATED gateway instance is given.
+pub(crate) fn of_member(name: &str) -> &'static str {
+    let begins = |prefix: &str| name.starts_with(prefix);
+    match () {
+        () if begins("tracing:") => TRACING,
+        () if begins("inbound:") || begins("localhost:") => INBOUND,
+        () => OUTBOUND,
     }
 }
 

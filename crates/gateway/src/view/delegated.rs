@@ -6,13 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use portolan_model::{ResourceKey, kinds::DATAPLANE};
+use portolan_model::{ResourceKey, kinds::DATAPLANE, tags::SERVICE};
 
 use super::{
     Sources,
     clusters::{Carries, Clusters, Needed},
     external::Reach,
     group::replace,
+    observed::Observed,
 };
 use crate::{
     compiled::{Compiled, Resources, Trusts},
@@ -31,8 +32,13 @@ pub(super) struct DelegatedGroup {
     /// The names of its Dataplanes.
     members: BTreeSet<Arc<str>>,
     stale: Stale,
+    /// Of a member, its own address; nothing of a group.
+    address: Option<Box<str>>,
+    /// Where its data plane takes lines for collectors of access logs, if it takes any.
+    log_pipe: Option<Box<str>>,
     /// With the names of their clusters and the policies for them.
     outbounds: Vec<(Outbound, Arc<str>, Arc<Chosen>)>,
+    observed: Observed,
     listeners: Resources,
     clusters: Clusters,
     /// What is shown to external services.
@@ -62,6 +68,9 @@ impl DelegatedGroup {
             outbounds.map(|outbound| (outbound.clone(), outbound.cluster_name(), Arc::default()));
         Self {
             outbounds: outbounds.collect(),
+            address: None,
+            log_pipe: None,
+            observed: Observed::default(),
             instance,
             members: BTreeSet::new(),
             stale: Stale::Everything,
@@ -70,6 +79,18 @@ impl DelegatedGroup {
             certificates: Resources::default(),
             compiled: None,
         }
+    }
+
+    /// That of the one member at this address.
+    pub(super) fn of_member(
+        name: &Arc<str>,
+        address: &str,
+        outbound: Arc<DelegatedInstance>,
+    ) -> Self {
+        let mut group = Self::new(outbound);
+        group.address = Some(address.into());
+        group.join(name);
+        group
     }
 
     /// Adds an instance.
@@ -101,6 +122,12 @@ impl DelegatedGroup {
         self.stale = Stale::Everything;
     }
 
+    /// Some proxy policy of the mesh, or the Mesh, changed.
+    pub(super) fn proxy_policies_changed(&mut self) {
+        self.observed.is_stale = true;
+        self.stale = Stale::Everything;
+    }
+
     /// The mutual TLS of the mesh changed.
     pub(super) fn mtls_changed(&mut self) {
         if let Stale::Services(stale) = &mut self.stale {
@@ -119,25 +146,40 @@ impl DelegatedGroup {
         stale.extend(known.map(|service| Box::from(*service)));
     }
 
-    /// The configuration of every instance.
+    /// The configuration of every instance. `log_pipe` counts for a member alone.
     pub(super) fn compile(
         &mut self,
         mesh: &Arc<str>,
+        log_pipe: Option<&str>,
         sources: &Sources,
         zone: &str,
     ) -> Arc<Compiled> {
-        if self.refresh(sources, zone) {
+        let log_pipe = log_pipe.filter(|_| self.address.is_some());
+        if self.log_pipe.as_deref() != log_pipe {
+            self.log_pipe = log_pipe.map(Box::from);
+            self.stale = Stale::Everything;
+        }
+        if self.refresh(mesh, sources, zone) {
             self.compiled = None;
         }
         if let Some(compiled) = &self.compiled {
             return compiled.clone();
         }
-        let compiled = Arc::new(self.assemble(mesh));
-        self.compiled.insert(compiled).clone()
+        let mut compiled = self.assemble(mesh);
+        // A member has more than its outbounds.
+        if self.address.is_none() {
+            self.observed.modify(&mut compiled);
+        }
+        self.compiled.insert(Arc::new(compiled)).clone()
+    }
+
+    /// What is traced and changed.
+    pub(super) fn observed(&mut self) -> &mut Observed {
+        &mut self.observed
     }
 
     /// Takes over what changed; whether that made a difference.
-    fn refresh(&mut self, sources: &Sources, zone: &str) -> bool {
+    fn refresh(&mut self, mesh: &Arc<str>, sources: &Sources, zone: &str) -> bool {
         let instance = self.instance.clone();
         let reach = Reach {
             services: &sources.services,
@@ -164,17 +206,27 @@ impl DelegatedGroup {
                     carries: Carries::AsSpoken,
                     chosen,
                 });
-                let differs = self.clusters.keep(needed, &reach);
+                let mut differs = self.clusters.keep(needed, &reach);
                 self.collect_certificates();
+                if mem::take(&mut self.observed.is_stale) {
+                    let to = self.outbounds.iter();
+                    let to = to.map(|(outbound, ..)| outbound.destination.tags());
+                    let collector =
+                        self.observed
+                            .choose(mesh, &instance.tags, to, &sources.proxy_policies);
+                    self.clusters.set_static(collector);
+                    differs = true;
+                }
                 // Without a listener there is nothing yet.
-                self.listen(|_| true, &reach) | differs | self.compiled.is_none()
+                self.listen(|_| true, mesh, &reach) | differs | self.compiled.is_none()
             }
             Stale::Services(changed) if changed.is_empty() => false,
             Stale::Services(changed) => {
                 let before: Vec<_> = self.clusters.faults().cloned().collect();
                 let differs = self.clusters.update(&changed, &reach);
                 let differs = self.collect_certificates() | differs;
-                let differs = self.listen(|service| changed.contains(service), &reach) | differs;
+                let differs =
+                    self.listen(|service| changed.contains(service), mesh, &reach) | differs;
                 differs || !self.clusters.faults().eq(&before)
             }
         }
@@ -192,15 +244,34 @@ impl DelegatedGroup {
     }
 
     /// Makes the listeners for these services anew; whether any differs.
-    fn listen(&mut self, is_meant: impl Fn(&str) -> bool, reach: &Reach<'_>) -> bool {
+    fn listen(&mut self, is_meant: impl Fn(&str) -> bool, mesh: &str, reach: &Reach<'_>) -> bool {
+        let service = self.instance.tags.get(SERVICE).map_or("", String::as_str);
         let mut differs = false;
-        for (outbound, cluster, chosen) in &self.outbounds {
-            if is_meant(outbound.destination.service()) {
-                let spoken = reach.spoken(&outbound.destination);
-                let tags = &self.instance.told;
-                let listener = envoy::outbound_listener(outbound, cluster, chosen, spoken, tags);
-                differs |= replace(&mut self.listeners, outbound.listener_name(), listener);
+        for (position, (outbound, cluster, chosen)) in self.outbounds.iter().enumerate() {
+            let destination = outbound.destination.service();
+            if !is_meant(destination) {
+                continue;
             }
+            let backend = self.observed.log(position);
+            let logged = backend.zip(self.address.as_deref());
+            let sender = envoy::Sender {
+                service,
+                tags: &self.instance.told,
+                logged: logged.map(|(backend, address)| envoy::Logged {
+                    backend,
+                    pipe: self.log_pipe.as_deref(),
+                    mesh,
+                    zone: reach.zone,
+                    service,
+                    address,
+                    destination,
+                    direction: "OUTBOUND",
+                }),
+                traced: self.observed.traced(),
+            };
+            let spoken = reach.spoken(&outbound.destination);
+            let listener = envoy::outbound_listener(outbound, cluster, chosen, spoken, &sender);
+            differs |= replace(&mut self.listeners, outbound.listener_name(), listener);
         }
         differs
     }
@@ -246,7 +317,12 @@ impl DelegatedGroup {
                 reason: reason.clone(),
             })
         });
-        let faults: BTreeSet<Fault> = own.chain(self.clusters.faults().cloned()).collect();
+        let mut faults: BTreeSet<Fault> = own.chain(self.clusters.faults().cloned()).collect();
+        let of_member = self.address.as_ref().and(self.members.first());
+        faults.extend(
+            self.observed
+                .faults(mesh, of_member, self.log_pipe.is_some()),
+        );
         faults.into_iter().collect()
     }
 }

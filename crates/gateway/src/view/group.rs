@@ -29,7 +29,7 @@ use crate::{
         listeners,
         proxy::ForProxy,
     },
-    template::{Memory, Outcome, Template},
+    template::{self, Memory, Outcome, Template},
 };
 
 /// One group and what was compiled for it.
@@ -445,7 +445,7 @@ impl Group {
         if let Some(template) = self.for_proxy.template() {
             for (type_url, resources) in &mut resources {
                 let memory = self.modified.entry(type_url).or_default();
-                let outcome = template.apply(type_url, resources, memory);
+                let outcome = template.apply(type_url, resources, template::of_gateway, memory);
                 *resources = outcome.resources;
                 modified.extend(outcome.faults);
             }
@@ -501,6 +501,8 @@ impl Group {
                 zone,
                 service,
                 address: &seat.address,
+                destination: "*",
+                direction: "INBOUND",
             }),
             traced: self.for_proxy.trace_backend.as_deref(),
         };
@@ -511,7 +513,10 @@ impl Group {
         });
         let compiled: Resources = Arc::new(listeners.collect());
         let outcome = match self.for_proxy.template() {
-            Some(template) => template.apply(envoy::LISTENER, &compiled, &mut Memory::default()),
+            Some(template) => {
+                let memory = &mut Memory::default();
+                template.apply(envoy::LISTENER, &compiled, template::of_gateway, memory)
+            }
             None => Outcome::of(compiled),
         };
         let listeners = outcome.resources.clone();

@@ -40,8 +40,8 @@ struct MemberView {
 impl MemberView {
     /// The member of this name, not compiled yet.
     fn new(name: &Arc<str>, member: Member) -> Self {
-        let mut outbound = DelegatedGroup::new(member.outbound.clone());
-        outbound.join(name);
+        let outbound = member.outbound.clone();
+        let outbound = DelegatedGroup::of_member(name, &member.address, outbound);
         let mut applications = Resources::default();
         for inbound in &member.inbounds {
             let cluster = envoy::application_cluster(inbound);
@@ -57,8 +57,14 @@ impl MemberView {
         }
     }
 
-    fn compile(&mut self, key: &ResourceKey, sources: &Sources, zone: &str) -> Arc<Compiled> {
-        let outbound = self.outbound.compile(&key.mesh, sources, zone);
+    fn compile(
+        &mut self,
+        key: &ResourceKey,
+        log_pipe: Option<&str>,
+        sources: &Sources,
+        zone: &str,
+    ) -> Arc<Compiled> {
+        let outbound = self.outbound.compile(&key.mesh, log_pipe, sources, zone);
         let listens = mem::take(&mut self.stale) && self.listen(sources);
         if let Some((compiled, from)) = &self.compiled
             && !listens
@@ -66,7 +72,9 @@ impl MemberView {
         {
             return compiled.clone();
         }
-        let compiled = Arc::new(self.assemble(key, &outbound));
+        let mut compiled = self.assemble(key, &outbound);
+        self.outbound.observed().modify(&mut compiled);
+        let compiled = Arc::new(compiled);
         self.compiled = Some((compiled.clone(), outbound));
         compiled
     }
@@ -78,7 +86,8 @@ impl MemberView {
         for inbound in &self.member.inbounds {
             let permission = sources.externals.permissions().deciding(&inbound.tags);
             let on = sources.policies.on_inbound(&inbound.tags);
-            let listener = envoy::inbound_listener(inbound, mtls, permission, &on);
+            let traced = self.outbound.observed().traced();
+            let listener = envoy::inbound_listener(inbound, mtls, permission, &on, traced);
             differs |= replace(&mut self.listeners, inbound.listener_name(), listener);
         }
         differs
@@ -135,6 +144,7 @@ impl Members {
     pub(super) fn compile(
         &mut self,
         key: &ResourceKey,
+        log_pipe: Option<&str>,
         sources: &Sources,
         zone: &str,
     ) -> Option<Arc<Compiled>> {
@@ -146,7 +156,7 @@ impl Members {
                 place.insert(MemberView::new(&key.name, member))
             }
         };
-        Some(member.compile(key, sources, zone))
+        Some(member.compile(key, log_pipe, sources, zone))
     }
 
     /// Some policy of the mesh changed.
@@ -154,6 +164,14 @@ impl Members {
         for member in self.compiled.values_mut() {
             member.stale = true;
             member.outbound.policies_changed();
+        }
+    }
+
+    /// Some proxy policy of the mesh, or the Mesh, changed.
+    pub(super) fn proxy_policies_changed(&mut self) {
+        for member in self.compiled.values_mut() {
+            member.stale = true;
+            member.outbound.proxy_policies_changed();
         }
     }
 

@@ -6,6 +6,7 @@ mod delegated;
 mod external;
 mod group;
 mod member;
+mod observed;
 mod ports;
 mod secrets;
 
@@ -199,14 +200,16 @@ impl ZoneView {
         mesh.sources.offers = self.offers.clone();
         let sources = &mesh.sources;
         match mesh.dataplanes.get(&dataplane.name)?.gateway.as_ref() {
-            None => mesh.members.compile(dataplane, sources, &self.zone),
+            None => mesh
+                .members
+                .compile(dataplane, log_pipe, sources, &self.zone),
             Some(GatewayInstance::Builtin(instance)) => {
                 let group = mesh.groups.get_mut(&instance.tags)?;
                 group.compile(dataplane, log_pipe, sources, &self.zone)
             }
             Some(GatewayInstance::Delegated(instance)) => {
                 let group = mesh.delegated.get_mut(instance)?;
-                Some(group.compile(&dataplane.mesh, sources, &self.zone))
+                Some(group.compile(&dataplane.mesh, None, sources, &self.zone))
             }
         }
     }
@@ -224,6 +227,9 @@ impl Mesh {
     fn proxy_policies_changed(&mut self) {
         let groups = self.groups.values_mut();
         groups.for_each(Group::proxy_policies_changed);
+        let delegated = self.delegated.values_mut();
+        delegated.for_each(DelegatedGroup::proxy_policies_changed);
+        self.members.proxy_policies_changed();
     }
 
     fn policies_changed(&mut self) {

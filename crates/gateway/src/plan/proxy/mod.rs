@@ -1,4 +1,5 @@
-//! Proxy policies: what is chosen by the gateway tags of a Dataplane, not connection by connection.
+//! Proxy policies: what is chosen by the tags of a Dataplane, not connection by connection; for the outbounds of members,
+//! TrafficLogs are.
 //!
 //! ```text
 //!   TrafficLog ──┐
@@ -142,9 +143,14 @@ impl ProxyPolicies {
 
     /// What is chosen for proxies with these gateway tags in this mesh.
     pub fn choose(&self, mesh: &Arc<str>, tags: &Tags) -> ForProxy {
-        let mut chosen = ForProxy::default();
         let anywhere = Tags::from([(SERVICE.to_owned(), ANYWHERE.to_owned())]);
-        chosen.log = matching::choose(self.logs.values(), tags, &anywhere).cloned();
+        self.choose_to(mesh, tags, &anywhere)
+    }
+
+    /// The same for connections to a destination, which chooses the TrafficLog.
+    pub fn choose_to(&self, mesh: &Arc<str>, tags: &Tags, destination: &Tags) -> ForProxy {
+        let mut chosen = ForProxy::default();
+        chosen.log = matching::choose(self.logs.values(), tags, destination).cloned();
         if let Some(log) = &chosen.log {
             let found = self.backends.logging.get(&log.conf.backend, Part::Logging);
             chosen.log_backend = resolved(found, mesh, TRAFFIC_LOG, log, &mut chosen.faults);
