@@ -41,9 +41,15 @@ impl<'a> Stem<'a> {
 
     /// Whether it may take a path that begins with `key`, a text that begins with its own and is longer.
     pub(super) fn reaches(&self, key: &str) -> bool {
+        let is_below = || key[self.text.len()..].starts_with('/');
+        self.reaches_all() || (self.goes_on() && is_below())
+    }
+
+    /// Whether it may take a path that begins with any text that begins with its own.
+    pub(super) fn reaches_all(&self) -> bool {
         match &self.route.path {
             PathMatch::Exact(_) => false,
-            PathMatch::Prefix(path) => **path == *"/" || key[path.len()..].starts_with('/'),
+            PathMatch::Prefix(path) => **path == *"/",
             PathMatch::Regex(_) => true,
         }
     }

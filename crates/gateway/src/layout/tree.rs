@@ -146,25 +146,52 @@ fn nodes<'a, 'r>(stems: &'a [Stem<'r>], leaf: usize) -> Vec<Node<'a, 'r>> {
         // What repeats more than it has for its own may have parts that repeat less.
         let is_split = stems.len() > leaf || guests.len() > stems.len();
         let is_split = is_split && !own.iter().any(Stem::binds);
+        let mut parts_of_own = vec![if is_split { own } else { stems }];
         if is_split {
             let position = nodes.len();
             let below = joined(&guests, own);
+            let most = sure(&below);
             let next = |stem: &Stem<'_>| stem.text[key.len()..].chars().next();
-            let parts = longer.chunk_by(|left, right| next(left) == next(right));
-            open.extend(parts.map(|stems| Branch {
-                stems,
-                above: Some(position),
-                guests: below.clone(),
-            }));
+            for stems in longer.chunk_by(|left, right| next(left) == next(right)) {
+                // Neither it nor any part of it would have a leaf.
+                if stems.len() < most && !has_takers(stems) {
+                    parts_of_own.push(stems);
+                    continue;
+                }
+                open.push(Branch {
+                    stems,
+                    above: Some(position),
+                    guests: below.clone(),
+                });
+            }
         }
         nodes.push(Node {
             key,
             above: branch.above,
-            own: vec![if is_split { own } else { stems }],
+            own: parts_of_own,
             guests,
         });
     }
     nodes
+}
+
+/// How many of these are guests wherever no route of a longer text takes all.
+fn sure(guests: &[&Stem<'_>]) -> usize {
+    if guests.iter().any(|stem| stem.takes_all()) {
+        return 0;
+    }
+    guests.iter().filter(|stem| stem.reaches_all()).count()
+}
+
+/// Whether some of these may take all that begins as others do.
+fn has_takers(stems: &[Stem<'_>]) -> bool {
+    let mut takers = stems.iter().filter(|stem| stem.takes_all());
+    takers.any(|taker| {
+        let below = format!("{}/", taker.text.trim_end_matches('/'));
+        let first = stems.partition_point(|stem| *stem.text < *below);
+        let first = stems.get(first);
+        first.is_some_and(|stem| stem.text.starts_with(&below))
+    })
 }
 
 /// Those of a node's guests and its own routes that may be guests of nodes below.
