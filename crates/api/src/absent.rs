@@ -11,10 +11,10 @@ use crate::{
 };
 
 /// Collections beside the meshes.
-const GLOBAL: [&str; 3] = ["hostnamegenerators", "zoneegresses", "zoneingresses"];
+const GLOBAL: [&str; 2] = ["hostnamegenerators", "zoneegresses"];
 
 /// Those whose overviews are asked for.
-const WITH_OVERVIEW: [&str; 2] = ["zoneegresses", "zoneingresses"];
+const WITH_OVERVIEW: [&str; 1] = ["zoneegresses"];
 
 /// Collections of a mesh.
 const OF_MESH: [&str; 22] = [

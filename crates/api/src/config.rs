@@ -93,10 +93,13 @@ impl Role {
     /// nor what control planes alone write. See also [`Role::keeps`].
     pub fn owns(&self, kind: Kind) -> bool {
         let foreign = match self {
-            Self::Global => Direction::ZoneToGlobal,
-            Self::Zone { .. } => Direction::GlobalToZone,
+            Self::Global => matches!(
+                kind.direction,
+                Direction::ZoneToGlobal | Direction::AcrossZones
+            ),
+            Self::Zone { .. } => kind.direction == Direction::GlobalToZone,
         };
-        !kind.read_only && kind.direction != foreign
+        !kind.read_only && !foreign
     }
 
     /// Whether users may write the resource of this name here: beside what the side [owns](Role::owns), a zone

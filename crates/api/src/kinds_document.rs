@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use portolan_model::{Kind, Scope};
+use portolan_model::{Direction, Kind, Scope};
 use serde_json::{Value, json};
 
 use crate::{access, answer, call::Call, router::Shared};
@@ -21,8 +21,10 @@ pub(crate) async fn list(State(api): State<Shared>, call: Call) -> Response {
                 "singularDisplayName": names.singular,
                 "pluralDisplayName": names.plural,
                 "readOnly": !api.role.owns(kind),
-                // Kuma would not know what to do with a kind of our own.
-                "includeInFederation": kind.direction.to_zone() && !kind.is_own(),
+                // What zones wrote they write again; of a kind of our own Kuma would not know what to do.
+                "includeInFederation": kind.direction.to_zone()
+                    && kind.direction != Direction::AcrossZones
+                    && !kind.is_own(),
             });
             if kind.policy {
                 // Policies that select by tags have none of what these tell.
@@ -79,7 +81,7 @@ impl Names {
         let singular = words(kind.name());
         let plural = match singular.strip_suffix("ry") {
             Some(stem) => format!("{stem}ries"),
-            None if singular.ends_with('h') => format!("{singular}es"),
+            None if singular.ends_with(['h', 's']) => format!("{singular}es"),
             None => format!("{singular}s"),
         };
         Self { singular, plural }

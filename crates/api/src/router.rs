@@ -88,9 +88,18 @@ fn views() -> Router<Shared> {
         )
 }
 
+/// Other names of collections, which Kuma has too.
+const ALIASES: [(Kind, &str); 1] = [(kinds::ZONE_INGRESS, "zone-ingresses")];
+
 /// The paths of one kind.
 fn with_kind(router: Router<Shared>, kind: Kind) -> Router<Shared> {
-    let plural = kind.plural;
+    let aliases = ALIASES.iter().filter(|(of, _)| *of == kind);
+    let plurals = aliases.map(|(_, alias)| *alias).chain([kind.plural]);
+    plurals.fold(router, |router, plural| with_paths(router, kind, plural))
+}
+
+/// The paths of one kind below this collection.
+fn with_paths(router: Router<Shared>, kind: Kind, plural: &str) -> Router<Shared> {
     let (base, across_meshes) = match kind.scope {
         Scope::Global => (format!("/{plural}"), None),
         Scope::Mesh => (

@@ -68,6 +68,11 @@ impl Encoder {
     /// The name of a removed resource for a peer; `None` if peers never had it.
     pub(crate) fn removed(&self, key: &ResourceKey, hashed: bool) -> Option<String> {
         self.lock().remove(key);
+        self.name(key, hashed)
+    }
+
+    /// The name of a resource for a peer; `None` if peers get nothing of it.
+    pub(crate) fn name(&self, key: &ResourceKey, hashed: bool) -> Option<String> {
         let name = self.side.name(key, hashed)?;
         Some(wire_name(&name, &key.mesh))
     }

@@ -1,6 +1,6 @@
 //! What a resource is called, and how it is labelled, on the other side.
 
-use portolan_model::{Labels, Resource, ResourceKey, labels, naming};
+use portolan_model::{Direction, Labels, Resource, ResourceKey, labels, naming};
 
 /// The label that Kubernetes control planes give to what they own; part of the hash.
 const NAMESPACE: &str = "k8s.kuma.io/namespace";
@@ -23,6 +23,10 @@ impl Side {
         }
         let origin = resource.labels.get(labels::ORIGIN).map(String::as_str);
         match self {
+            // What the global passes on was written in a zone.
+            Self::Global if kind.direction == Direction::AcrossZones => {
+                origin == Some(labels::ORIGIN_ZONE)
+            }
             Self::Global => kind.direction.to_zone() && origin != Some(labels::ORIGIN_ZONE),
             Self::Zone(_) => kind.direction.to_global() && origin != Some(labels::ORIGIN_GLOBAL),
         }
@@ -38,7 +42,9 @@ impl Side {
             Self::Zone(zone) => (Some(zone.as_str()), true),
         };
         let name = key.kind.name_elsewhere(&key.name)?;
-        if key.kind.keeps_name || !hashed {
+        // What the global passes on has the hash that its zone gave it.
+        let is_passed_on = *self == Self::Global && key.kind.direction == Direction::AcrossZones;
+        if key.kind.keeps_name || is_passed_on || !hashed {
             return Some(name.into_owned());
         }
         Some(naming::hashed_name(&key.mesh, &name, zone, None))
@@ -222,5 +228,20 @@ mod tests {
             secret.key.mesh = "".into();
             assert_eq!(Side::Global.owns(&secret), travels, "{name}");
         }
+    }
+
+    #[test]
+    fn the_global_passes_on_what_zones_wrote_under_the_names_that_they_gave() {
+        let from_zone = labels([(labels::ORIGIN, "zone"), (labels::ZONE, "east")]);
+        let mut ingress = resource(kinds::ZONE_INGRESS, "in-hash", from_zone);
+        ingress.key.mesh = "".into();
+        assert!(Side::Global.owns(&ingress) && zone().owns(&ingress));
+        let name = Side::Global.name(&ingress.key, true);
+        assert_eq!(name.as_deref(), Some("in-hash"));
+        let passed_on = Side::Global.labels(&ingress, "in-hash");
+        assert_eq!(passed_on[labels::ORIGIN], "global");
+        assert_eq!(passed_on[labels::ZONE], "east");
+        ingress.labels = passed_on;
+        assert!(!zone().owns(&ingress), "it does not come back");
     }
 }

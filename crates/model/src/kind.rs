@@ -38,17 +38,19 @@ pub enum Direction {
     ZoneToGlobal,
     /// Either side may own some.
     Both,
+    /// Written in a zone, copied to the global, and from there to the other zones.
+    AcrossZones,
 }
 
 impl Direction {
     /// Whether a zone asks the global for this kind.
     pub fn to_zone(self) -> bool {
-        matches!(self, Self::GlobalToZone | Self::Both)
+        matches!(self, Self::GlobalToZone | Self::Both | Self::AcrossZones)
     }
 
     /// Whether the global asks zones for this kind.
     pub fn to_global(self) -> bool {
-        matches!(self, Self::ZoneToGlobal | Self::Both)
+        matches!(self, Self::ZoneToGlobal | Self::Both | Self::AcrossZones)
     }
 }
 

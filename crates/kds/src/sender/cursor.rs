@@ -1,10 +1,13 @@
 //! One kind that a peer asked for: how much of it has been sent, and what comes next.
 
-use portolan_model::{Kind, Revision};
+use portolan_model::{Kind, Resource, Revision, kinds};
 use portolan_proto::discovery::Resource as WireResource;
 use portolan_store::{Change, Snapshot};
 
-use super::Overtaken;
+use super::{
+    Overtaken,
+    audience::{Audience, follows_zones, writer},
+};
 use crate::{encode::Encoder, peer::Peer, progress::Phase};
 
 /// Where a page ends, for peers that understand pages.
@@ -106,6 +109,7 @@ impl Subscription {
             (Some(cursor), Some(kind)) => {
                 cursor.listing.is_some()
                     || snapshot.last_change(kind) > cursor.reached
+                    || follows_zones(kind) && snapshot.last_change(kinds::ZONE) > cursor.reached
                     || snapshot.horizon() > cursor.reached
             }
         }
@@ -126,12 +130,13 @@ impl Subscription {
     /// peer has everything already.
     pub(super) fn advance(
         &mut self,
-        snapshot: &Snapshot,
+        audience: &Audience<'_>,
         peer: &Peer,
         resume: Option<Revision>,
         encoder: &Encoder,
         limits: PageLimits,
     ) -> Result<Page, Overtaken> {
+        let snapshot = audience.snapshot;
         let Some(kind) = self.kind else {
             self.cursor = Some(Cursor::following(snapshot.revision()));
             // Of a kind that we do not know, we do not know either that there is none.
@@ -141,9 +146,16 @@ impl Subscription {
         let mut page = Page::empty(Phase::Delta);
         let mut bytes = 0;
         let mut reached = snapshot.revision();
+        let turned = audience.turned(kind, from.remembers_from());
+        let is_of_turned =
+            |resource: &Resource| writer(resource).is_some_and(|zone| turned.contains(zone));
         for change in snapshot.changes_after(kind, from.reached) {
             match &change {
-                Change::Put(resource) if encoder.side().owns(resource) => {
+                Change::Put(resource)
+                    if encoder.side().owns(resource)
+                        && audience.gets(resource)
+                        && !is_of_turned(resource) =>
+                {
                     match encoder.resource(resource, peer.hash_suffix) {
                         Some(encoded) => {
                             bytes += encoded.resource.as_ref().map_or(0, |any| any.value.len());
@@ -166,6 +178,16 @@ impl Subscription {
             if is_full && peer.is_portolan && change.revision() < snapshot.last_change(kind) {
                 reached = change.revision();
                 break;
+            }
+        }
+        if !turned.is_empty() {
+            let all = snapshot.list(kind, None);
+            for resource in all.filter(|one| encoder.side().owns(one) && is_of_turned(one)) {
+                let hashed = peer.hash_suffix;
+                match audience.gets(resource) {
+                    true => page.resources.extend(encoder.resource(resource, hashed)),
+                    false => page.removed.extend(encoder.name(&resource.key, hashed)),
+                }
             }
         }
         let more = reached < snapshot.last_change(kind);

@@ -1,5 +1,6 @@
 //! The half that sends: for one peer a cursor over each kind that it asked for, and nothing else.
 
+mod audience;
 mod cursor;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use portolan_store::Snapshot;
 use sha2::{Digest, Sha256};
 
 use crate::{encode::Encoder, names::Side, peer::Peer, progress::Progress};
+use audience::Audience;
 use cursor::{PageLimits, Subscription};
 
 /// Raised when peers get more of the same kinds than before, so that earlier marks do not hide it.
@@ -38,6 +40,8 @@ pub(crate) enum Heard {
 /// All that is known of one peer that receives.
 pub(crate) struct Sender {
     identifier: String,
+    /// The zone that gets; nothing on the way up.
+    zone: Option<String>,
     encoder: Arc<Encoder>,
     limits: PageLimits,
     peer: Option<Peer>,
@@ -60,6 +64,7 @@ impl Sender {
     pub(crate) fn new(identifier: &str, encoder: Arc<Encoder>) -> Self {
         Self {
             identifier: identifier.to_owned(),
+            zone: None,
             encoder,
             limits: PageLimits::default(),
             peer: None,
@@ -67,6 +72,12 @@ impl Sender {
             nonces: 0,
             marks: Marks::default(),
         }
+    }
+
+    /// To the zone of that name.
+    pub(crate) fn to_zone(mut self, zone: &str) -> Self {
+        self.zone = Some(zone.to_owned());
+        self
     }
 
     /// With pages of at most so many resources.
@@ -133,7 +144,11 @@ impl Sender {
         };
         let type_url = type_url.clone();
         let resume = resume(snapshot, &peer, &timeline);
-        let page = subscription.advance(snapshot, &peer, resume, &self.encoder, self.limits)?;
+        let audience = Audience {
+            zone: self.zone.as_deref(),
+            snapshot,
+        };
+        let page = subscription.advance(&audience, &peer, resume, &self.encoder, self.limits)?;
         self.nonces += 1;
         let nonce = self.nonces.to_string();
         subscription.in_flight = Some(nonce.clone());

@@ -36,6 +36,8 @@ kinds! {
     DATAPLANE_INSIGHT = dataplane_insight,
     ZONE = zone,
     ZONE_INSIGHT = zone_insight,
+    ZONE_INGRESS = zone_ingress,
+    ZONE_INGRESS_INSIGHT = zone_ingress_insight,
     SECRET = secret,
     GLOBAL_SECRET = global_secret,
 }
