@@ -46,6 +46,8 @@ pub fn inputs() -> impl Iterator<Item = Kind> {
         kinds::EXTERNAL_SERVICE,
         kinds::TRAFFIC_PERMISSION,
         kinds::DATAPLANE,
+        kinds::ZONE_INGRESS,
+        kinds::ZONE,
     ];
     let policies = CONNECTION_POLICIES.iter().chain(&PROXY_POLICIES);
     // What is not used is known all the same: whoever asks is told.
@@ -61,4 +63,5 @@ pub use envoy::{
     ticket_keys_secret,
 };
 pub use fault::{Fault, Reason};
+pub use plan::ingress::Available;
 pub use view::ZoneView;

@@ -7,6 +7,7 @@ mod external;
 mod fleet;
 mod members;
 mod passage;
+mod remote;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +16,7 @@ use std::{
 
 use portolan_model::{
     Resource, ResourceKey,
-    kinds::{DATAPLANE, MESH, MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET},
+    kinds::{DATAPLANE, MESH, MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET, ZONE, ZONE_INGRESS},
     labels,
     tags::{ANY, Tags},
 };
@@ -44,12 +45,17 @@ use crate::{
     view::mesh_of,
 };
 use certificates::Certificates;
+use remote::Elsewhere;
 
 /// The charts of all meshes. A chart that is being read is copied before it changes, so readers need no lock.
 #[derive(Clone, Debug)]
 pub struct Charts {
     here: Arc<str>,
     meshes: BTreeMap<Arc<str>, Arc<Chart>>,
+    /// The meshes that each ZoneIngress offers services of.
+    offered: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    /// Zones that the others do not reach.
+    disabled: Arc<BTreeSet<Arc<str>>>,
 }
 
 impl Charts {
@@ -59,21 +65,41 @@ impl Charts {
         Self {
             here: here.into(),
             meshes: BTreeMap::new(),
+            offered: BTreeMap::new(),
+            disabled: Arc::default(),
         }
     }
 
     /// Takes over a resource that was created or changed; other kinds are passed over.
     pub fn put(&mut self, resource: &Resource) {
-        if Chart::knows(&resource.key) {
-            let mesh = mesh_of(&resource.key).clone();
-            let chart = self.meshes.entry(mesh).or_default();
-            Arc::make_mut(chart).put(resource, &self.here);
+        let key = &resource.key;
+        if key.kind == ZONE_INGRESS {
+            self.set_ingress(&key.name, Some(resource));
+        } else if key.kind == ZONE {
+            self.set_zone(&key.name, Some(resource));
+        } else if Chart::knows(key) {
+            let here = self.here.clone();
+            self.chart(mesh_of(key)).put(resource, &here);
         }
+    }
+
+    /// The chart of a mesh, to change it.
+    fn chart(&mut self, mesh: &Arc<str>) -> &mut Chart {
+        let chart = self.meshes.entry(mesh.clone()).or_insert_with(|| {
+            let mut chart = Chart::default();
+            chart.elsewhere.disabled = self.disabled.clone();
+            Arc::new(chart)
+        });
+        Arc::make_mut(chart)
     }
 
     /// Forgets a resource that was deleted.
     pub fn remove(&mut self, key: &ResourceKey) {
-        if let Some(chart) = self.meshes.get_mut(mesh_of(key))
+        if key.kind == ZONE_INGRESS {
+            self.set_ingress(&key.name, None);
+        } else if key.kind == ZONE {
+            self.set_zone(&key.name, None);
+        } else if let Some(chart) = self.meshes.get_mut(mesh_of(key))
             && Chart::knows(key)
         {
             Arc::make_mut(chart).remove(key);
@@ -100,6 +126,7 @@ pub struct Chart {
     certificates: Certificates,
     externals: Externals,
     mtls: Option<Mtls>,
+    elsewhere: Elsewhere,
     policies: Policies,
     proxy_policies: ProxyPolicies,
     shared: Shared,
@@ -246,7 +273,7 @@ impl Chart {
         let zones = self.services.values();
         self.policies
             .place
-            .set_service(service, zones, &self.externals);
+            .set_service(service, zones, self.elsewhere.services(), &self.externals);
     }
 
     /// All MeshGateways, by name.
@@ -291,7 +318,9 @@ impl Chart {
 
     /// Whether some zone has an instance of a destination, healthy or not, or the world outside has one.
     pub(crate) fn has_instances(&self, destination: &Destination) -> bool {
-        self.has_members(destination) || self.externals.of(destination).next().is_some()
+        self.has_members(destination)
+            || self.externals.of(destination).next().is_some()
+            || self.is_elsewhere(destination)
     }
 
     fn has_members(&self, destination: &Destination) -> bool {

@@ -59,7 +59,14 @@ pub(crate) fn cluster(
     chosen: &Chosen,
     member: Option<(&Mtls, &Destination)>,
 ) -> Encoded {
+    let cluster = without_endpoints(name, upstream, chosen, Vec::new());
+    let fails_over = member.is_some_and(|(mtls, _)| mtls.prefers_own_zone);
+    let circuit_breakers = match fails_over {
+        true => Some(policy::circuit_breaker::limits_while_zones_change(chosen)),
+        false => cluster.circuit_breakers,
+    };
     Encoded::of(&Cluster {
+        circuit_breakers,
         transport_socket: member
             .map(|(mtls, destination)| mtls::to_destination(&mtls.mesh, destination)),
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into())),
@@ -67,7 +74,7 @@ pub(crate) fn cluster(
             eds_config: ads(),
             ..EdsClusterConfig::default()
         }),
-        ..without_endpoints(name, upstream, chosen, Vec::new())
+        ..cluster
     })
 }
 

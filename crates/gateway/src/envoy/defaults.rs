@@ -46,6 +46,10 @@ pub(super) const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000; includeSub
 /// How long a connection through a TCP or TLS listener may stay without a byte: as a client's of HTTP.
 pub(super) const TCP_IDLE: Duration = CLIENT_IDLE;
 
+/// How long a connection from another zone may stay without a byte: as Envoy has it, since both ends have
+/// limits of their own.
+pub(super) const PASSING_IDLE: Duration = Duration::from_secs(3600);
+
 /// How many instances a connection through a TCP or TLS listener is tried with: as often as HTTP is tried
 /// again.
 pub(super) const TCP_CONNECTS: u32 = RETRIES;

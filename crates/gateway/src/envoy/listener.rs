@@ -182,7 +182,7 @@ fn server_names(hostname: &Hostname) -> FilterChainMatch {
 }
 
 /// Answers nothing and closes. A hostname that cannot be served must not fall to a chain for more hosts.
-fn closing() -> Filter {
+pub(super) fn closing() -> Filter {
     network_filter(
         "envoy.filters.network.direct_response",
         "type.googleapis.com/envoy.extensions.filters.network.direct_response.v3.Config",

@@ -78,7 +78,7 @@ pub(super) fn from_any_mesh(mesh: &str) -> TransportSocket {
 }
 
 /// `SERVICE{mesh=MESH}`, with the destination's other tags in the braces, ordered.
-fn server_name(mesh: &str, destination: &Destination) -> String {
+pub(super) fn server_name(mesh: &str, destination: &Destination) -> String {
     let tags = destination.tags().iter();
     let tags = tags.filter(|(name, _)| *name != SERVICE && *name != MESH);
     let mut pairs: Vec<_> = tags.map(|(name, value)| (&**name, &**value)).collect();

@@ -207,6 +207,9 @@ pub struct BackendTaken {
     /// TLS: one for each TrafficPermission that decides.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub admissions: Vec<AdmissionTaken>,
+    /// Where other zones take requests for their instances.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub other_zones: Vec<OtherZone>,
     /// The external services with these tags. Those that may be reached serve alone; where none may, the
     /// mesh's own instances serve.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -229,6 +232,28 @@ pub struct AdmissionTaken {
     /// How many more there are.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub more_endpoints: usize,
+}
+
+/// An address at which another zone takes requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OtherZone {
+    /// The zone.
+    pub zone: String,
+    /// The address of its ZoneIngress.
+    pub address: String,
+    /// How many instances are behind it.
+    pub instances: u32,
+    /// Whether it gets requests only while the gateway's own zone has no instance.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub waits: bool,
+}
+
+impl BackendTaken {
+    /// Whether requests for it have nowhere to go.
+    pub(super) fn is_nowhere(&self) -> bool {
+        self.endpoints.is_empty() && self.other_zones.is_empty()
+    }
 }
 
 /// An external service.

@@ -2,7 +2,7 @@
 
 use super::{
     admission::{self, Admissions},
-    answer::BackendTaken,
+    answer::{BackendTaken, OtherZone},
     external,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 /// Most endpoints that are listed of a backend.
 const MOST_ENDPOINTS: usize = 20;
 
-/// A backend of this weight, of all backends together `sum`, and its endpoints in the fleet's zone.
+/// A backend of this weight, of all backends together `sum`, and its endpoints as the fleet's zone sees them.
 pub(super) fn backend(
     chart: &Chart,
     fleet: &Fleet,
@@ -37,9 +37,11 @@ pub(super) fn backend(
             _ => unhealthy += 1,
         }
     }
+    let mut other_zones = other_zones(chart, fleet, destination);
     if external.iter().any(|one| one.permitted) {
         (endpoints, unhealthy) = (external::endpoints(&external), 0);
         admissions = Admissions::default();
+        other_zones.clear();
     }
     let more_external = external.len().saturating_sub(MOST_ENDPOINTS);
     external.truncate(MOST_ENDPOINTS);
@@ -55,9 +57,23 @@ pub(super) fn backend(
         more_endpoints,
         unhealthy,
         admissions: admissions.told(MOST_ENDPOINTS),
+        other_zones,
         external,
         more_external,
     }
+}
+
+fn other_zones(chart: &Chart, fleet: &Fleet, destination: &Destination) -> Vec<OtherZone> {
+    let (spread, waits) = chart.elsewhere(fleet, destination);
+    let endpoints = spread.endpoints.into_iter().take(MOST_ENDPOINTS);
+    endpoints
+        .map(|one| OtherZone {
+            zone: one.zone.to_string(),
+            address: one.address.to_string(),
+            instances: one.instances,
+            waits,
+        })
+        .collect()
 }
 
 /// What is said where no backend has an endpoint.
@@ -78,7 +94,7 @@ pub(super) enum Served {
 /// Looks at all backends that get something of `takes`, requests or connections.
 pub(super) fn served(takes: &str, backends: &[BackendTaken]) -> Served {
     let serving: Vec<_> = backends.iter().filter(|one| one.percent > 0.0).collect();
-    let is_missing = |one: &BackendTaken| one.endpoints.is_empty();
+    let is_missing = |one: &BackendTaken| one.is_nowhere();
     let denies = |one: &BackendTaken| admission::denial(one).is_some();
     if serving.iter().all(|one| is_missing(one)) {
         return Served::Nowhere(nowhere(takes, backends));

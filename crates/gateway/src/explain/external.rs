@@ -58,7 +58,7 @@ pub(super) fn endpoints(external: &[ExternalTaken]) -> Vec<String> {
 
 /// Why a backend has no endpoint, if it is because of its external services.
 pub(super) fn lack(backends: &[BackendTaken]) -> Option<String> {
-    let mut lacking = backends.iter().filter(|one| one.endpoints.is_empty());
+    let mut lacking = backends.iter().filter(|one| one.is_nowhere());
     let external = lacking.find_map(|backend| backend.external.first())?;
     let why = match external.broken.first() {
         Some(broken) if external.permitted => broken,

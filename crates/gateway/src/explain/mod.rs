@@ -31,7 +31,8 @@ use std::sync::Arc;
 
 pub use answer::{
     AdmissionTaken, Answer, BackendTaken, ConnectionTaken, Explanation, ExternalTaken, Failed,
-    HostTaken, ListenerTaken, Outcome, Place, PolicyTaken, RouteTaken, TableTaken, TlsTaken, Tried,
+    HostTaken, ListenerTaken, OtherZone, Outcome, Place, PolicyTaken, RouteTaken, TableTaken,
+    TlsTaken, Tried,
 };
 pub use request::{Rejected, Request};
 pub use target::{Malformed, Target};

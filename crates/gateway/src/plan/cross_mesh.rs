@@ -34,6 +34,7 @@ pub fn instances(mesh: &str, gateway: &Gateway, on: &BuiltinInstance) -> Vec<Arc
             address: Ok(SocketAddr::new(address, listener.port)),
             spoken: Spoken::Http1,
             healthy: true,
+            away: false,
             labels: Arc::new(Labels::new()),
         })
     });

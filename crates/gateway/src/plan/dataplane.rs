@@ -45,7 +45,7 @@ pub struct BuiltinInstance {
 }
 
 /// One instance of a service.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Instance {
     /// Its tags, `kuma.io/zone` among them.
     pub tags: Tags,
@@ -55,6 +55,8 @@ pub struct Instance {
     pub spoken: Spoken,
     /// Whether it takes requests now.
     pub healthy: bool,
+    /// Whether its proxy has left the control plane: it may be gone, so that others are better.
+    pub away: bool,
     /// The labels of its Dataplane.
     pub labels: Arc<Labels>,
 }
@@ -72,6 +74,16 @@ impl Dataplane {
         match &self.gateway {
             Some(GatewayInstance::Builtin(builtin)) => Some(builtin),
             Some(GatewayInstance::Delegated(_)) | None => None,
+        }
+    }
+
+    /// Says whether its proxy has left the control plane.
+    pub fn set_away(&mut self, away: bool) {
+        for instance in &mut self.instances {
+            *instance = Arc::new(Instance {
+                away,
+                ..Instance::clone(instance)
+            });
         }
     }
 
@@ -120,6 +132,7 @@ impl Dataplane {
                 Arc::new(Instance {
                     healthy: is_healthy(&inbound),
                     spoken: spoken(&inbound),
+                    away: false,
                     tags: in_zone(inbound.tags, zone),
                     address,
                     labels: labels.clone(),

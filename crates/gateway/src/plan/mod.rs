@@ -12,6 +12,7 @@
 //!   ExternalService ─▶ external::Externals: what of it TrafficPermissions let a Dataplane reach
 //!   Dataplane ─┬▶ Inbounds ─▶ Services: instances of a Destination
 //!              └▶ Outbounds: the ports of a DELEGATED gateway instance
+//!   ZoneIngress ─▶ remote::RemoteServices: the same in other zones
 //! ```
 
 pub mod action;
@@ -26,11 +27,13 @@ mod filter;
 pub mod gateway;
 mod header;
 pub mod hosts;
+pub mod ingress;
 pub mod interner;
 pub mod listeners;
 pub mod matching;
 pub mod member;
 pub mod mtls;
+pub mod named;
 mod needs;
 pub mod outbound;
 pub mod permission;
@@ -38,9 +41,11 @@ pub mod policy;
 pub mod port;
 pub mod proxy;
 mod regex;
+pub mod remote;
 pub mod route;
 pub mod services;
 pub mod spoken;
+pub mod spread;
 pub mod table;
 pub mod tcp;
 

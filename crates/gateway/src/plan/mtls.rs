@@ -12,6 +12,9 @@ pub struct Mtls {
     pub mesh: Arc<str>,
     /// Whether members take other connections too.
     pub permissive: bool,
+    /// Whether instances in other zones, which are reached by mutual TLS alone, wait until the own zone has
+    /// none.
+    pub prefers_own_zone: bool,
 }
 
 impl Mtls {
@@ -20,9 +23,11 @@ impl Mtls {
         // Stores hold only specs that are messages of their kind.
         let mesh: Mesh = resource.spec_as().ok()?;
         let backend = mtls::enabled(&mesh)?;
+        let routing = mesh.routing.as_ref();
         Some(Self {
             mesh: resource.key.name.clone(),
             permissive: backend.mode() == Mode::Permissive,
+            prefers_own_zone: routing.is_some_and(|one| one.locality_aware_load_balancing),
         })
     }
 }

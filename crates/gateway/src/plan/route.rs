@@ -88,6 +88,12 @@ impl HttpRoute {
         })
     }
 
+    /// Every destination that its entries send or copy requests to; some may come more than once.
+    pub fn destinations(&self) -> impl Iterator<Item = &Arc<Destination>> {
+        let entries = self.entries.iter();
+        entries.flat_map(|entry| entry.action.destinations())
+    }
+
     /// Whether it belongs to a listener with these tags.
     pub fn selects(&self, listener: &Tags) -> bool {
         self.selectors

@@ -7,7 +7,12 @@ use std::{
 
 use portolan_model::tags::{self, PROTOCOL};
 
-use super::{dataplane::Instance, destination::Destination, spoken::Spoken};
+use super::{
+    dataplane::{Dataplane, Instance},
+    destination::Destination,
+    external::Touched,
+    spoken::Spoken,
+};
 
 /// Position of an instance: its Dataplane's name, then its place in it.
 type Position = (Arc<str>, usize);
@@ -39,6 +44,22 @@ impl Services {
         }
     }
 
+    /// Says of the instances of a Dataplane whether its proxy is away; gives their services.
+    pub fn set_away(&mut self, name: &Arc<str>, dataplane: &mut Dataplane, away: bool) -> Touched {
+        self.remove(name, &dataplane.instances);
+        dataplane.set_away(away);
+        self.insert(name, &dataplane.instances);
+        let instances = dataplane.instances.iter();
+        instances
+            .map(|instance| instance.service().into())
+            .collect()
+    }
+
+    /// All services.
+    pub fn names(&self) -> impl Iterator<Item = &Box<str>> {
+        self.by_name.keys()
+    }
+
     /// Whether a service has instances, healthy or not.
     pub fn has_service(&self, service: &str) -> bool {
         self.by_name.contains_key(service)
@@ -62,24 +83,35 @@ impl Services {
     }
 
     /// Whether a destination is spoken to in HTTP/2: what it says itself, else what all of its
-    /// instances say. The unhealthy count too, so that the protocol does not change with their health.
-    pub fn speaks_http2(&self, destination: &Destination) -> bool {
+    /// instances say, and those `elsewhere`. The unhealthy count too, so that the protocol does not change
+    /// with their health.
+    pub fn speaks_http2(
+        &self,
+        destination: &Destination,
+        elsewhere: impl Iterator<Item = Spoken>,
+    ) -> bool {
         if let Some(protocol) = destination.tags().get(PROTOCOL) {
             return Spoken::of(protocol) == Spoken::Http2;
         }
         let instances = self.instances(destination);
-        Spoken::common(instances.map(|instance| instance.spoken)) == Spoken::Http2
+        let all = instances.map(|instance| instance.spoken);
+        Spoken::common(all.chain(elsewhere)) == Spoken::Http2
     }
 
     /// What is spoken with a destination: what it says itself, else what all instances of its service
-    /// say. Those that it does not choose count too, so that one that has no instances for a while stays
-    /// what it is.
-    pub fn spoken(&self, destination: &Destination) -> Spoken {
+    /// say, and those `elsewhere`. Those that it does not choose count too, so that one that has no instances
+    /// for a while stays what it is.
+    pub fn spoken(
+        &self,
+        destination: &Destination,
+        elsewhere: impl Iterator<Item = Spoken>,
+    ) -> Spoken {
         if let Some(protocol) = destination.tags().get(PROTOCOL) {
             return Spoken::of(protocol);
         }
         let service = self.by_name.get(destination.service());
         let instances = service.into_iter().flat_map(BTreeMap::values);
-        Spoken::common(instances.map(|instance| instance.spoken))
+        let all = instances.map(|instance| instance.spoken);
+        Spoken::common(all.chain(elsewhere))
     }
 }

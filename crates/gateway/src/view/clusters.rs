@@ -224,7 +224,13 @@ impl Clusters {
         let mut certificates = Vec::new();
         let (encoded, endpoints) = if external.is_empty() {
             let instances = reach.among(&destination).instances(&destination);
-            let instances = instances.map(|instance| &**instance);
+            let spread = reach.spread(&destination, &mut cluster.faults);
+            let endpoints = envoy::Endpoints {
+                zone: reach.zone,
+                own: instances.map(|instance| &**instance),
+                elsewhere: &spread,
+                prefers_own_zone: reach.mtls.is_some_and(|mtls| mtls.prefers_own_zone),
+            };
             (
                 envoy::cluster(
                     name,
@@ -232,12 +238,7 @@ impl Clusters {
                     &cluster.chosen,
                     reach.mtls.map(|mtls| (mtls, &*destination)),
                 ),
-                Some(envoy::load_assignment(
-                    name,
-                    reach.zone,
-                    instances,
-                    &mut cluster.faults,
-                )),
+                Some(envoy::load_assignment(name, endpoints, &mut cluster.faults)),
             )
         } else {
             let faults = external.iter().flat_map(|one| &one.faults);

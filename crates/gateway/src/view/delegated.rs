@@ -185,6 +185,8 @@ impl DelegatedGroup {
             services: &sources.services,
             offers: &sources.offers,
             externals: &sources.externals,
+            remotes: &sources.remotes,
+            named: &sources.named,
             mtls: sources.mtls.as_ref(),
             zone,
             source: &instance.tags,

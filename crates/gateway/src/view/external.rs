@@ -5,12 +5,16 @@ use std::collections::BTreeSet;
 use portolan_model::{Resource, ResourceKey, tags::Tags};
 
 use super::{Mesh, ZoneView, mesh_of};
+use crate::fault::Fault;
 use crate::plan::{
     destination::Destination,
     external::{External, Externals, Touched},
     mtls::Mtls,
+    named::Named,
+    remote::RemoteServices,
     services::Services,
     spoken::Spoken,
+    spread::Spread,
 };
 
 /// Whom the proxies of one group can be connected with.
@@ -20,6 +24,10 @@ pub(super) struct Reach<'a> {
     /// What other meshes offer.
     pub(super) offers: &'a Services,
     pub(super) externals: &'a Externals,
+    /// The same services in other zones.
+    pub(super) remotes: &'a RemoteServices,
+    /// What these can be asked for.
+    pub(super) named: &'a Named,
     /// How members of the mesh are connected with, if by mutual TLS.
     pub(super) mtls: Option<&'a Mtls>,
     /// The zone of the proxies.
@@ -51,7 +59,8 @@ impl<'a> Reach<'a> {
         if self.is_external(destination) {
             self.externals.spoken(destination)
         } else {
-            self.among(destination).spoken(destination)
+            let elsewhere = self.spoken_elsewhere(destination, true);
+            self.among(destination).spoken(destination, elsewhere)
         }
     }
 
@@ -60,7 +69,8 @@ impl<'a> Reach<'a> {
         if self.is_external(destination) {
             self.externals.spoken(destination) == Spoken::Http2
         } else {
-            self.among(destination).speaks_http2(destination)
+            let elsewhere = self.spoken_elsewhere(destination, false);
+            self.among(destination).speaks_http2(destination, elsewhere)
         }
     }
 
@@ -69,7 +79,36 @@ impl<'a> Reach<'a> {
     fn is_external(&self, destination: &Destination) -> bool {
         let mut permitted = self.externals.permitted(destination, self.source);
         let known = || self.externals.of(destination).next().is_some();
-        permitted.next().is_some() || !self.services.has_service(destination.service()) && known()
+        let service = destination.service();
+        let of_mesh = self.services.has_service(service)
+            || self.reaches(destination) && self.remotes.has_service(service);
+        permitted.next().is_some() || !of_mesh && known()
+    }
+
+    /// Whether instances of a destination in other zones can be reached: their zones let nobody in who does
+    /// not say by mutual TLS what it wants.
+    fn reaches(&self, destination: &Destination) -> bool {
+        self.mtls.is_some() && destination.mesh().is_none() && self.named.has(destination)
+    }
+
+    fn spoken_elsewhere(
+        &self,
+        destination: &'a Destination,
+        whole: bool,
+    ) -> impl Iterator<Item = Spoken> {
+        let remotes = self.reaches(destination).then_some(self.remotes);
+        let remotes = remotes.into_iter();
+        remotes.flat_map(move |remotes| remotes.spoken(destination, whole))
+    }
+
+    /// The endpoints of a destination in other zones.
+    pub(super) fn spread(&self, destination: &Destination, faults: &mut Vec<Fault>) -> Spread {
+        match self.reaches(destination) {
+            true => self
+                .remotes
+                .spread(destination, |zone| zone == self.zone, faults),
+            false => Spread::default(),
+        }
     }
 }
 
@@ -80,7 +119,7 @@ impl ZoneView {
         if Externals::has(key.kind) {
             let mesh = self.mesh(mesh_of(key));
             let touched = mesh.sources.externals.put(resource);
-            mesh.services_changed(&touched);
+            mesh.touch(&touched);
         }
     }
 
@@ -90,24 +129,30 @@ impl ZoneView {
             && Externals::has(key.kind)
         {
             let touched = mesh.sources.externals.remove(key);
-            mesh.services_changed(&touched);
+            mesh.touch(&touched);
         }
     }
 }
 
 impl Mesh {
-    fn services_changed(&mut self, touched: &Touched) {
+    /// Something changed of the instances of these services.
+    pub(super) fn touch(&mut self, touched: &Touched) {
         let services: BTreeSet<&str> = touched.iter().map(|service| &**service).collect();
+        self.services_changed(&services);
+    }
+
+    pub(super) fn services_changed(&mut self, services: &BTreeSet<&str>) {
         if services.is_empty() {
             return;
         }
         for group in self.groups.values_mut() {
-            group.services_changed(&services);
+            group.services_changed(services);
         }
         for group in self.delegated.values_mut() {
-            group.services_changed(&services);
+            group.services_changed(services);
         }
-        self.members.services_changed(&services);
-        self.place_policies(&services);
+        self.members.services_changed(services);
+        self.place_policies(services);
+        self.entrance.services_changed(services);
     }
 }

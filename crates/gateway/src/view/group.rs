@@ -291,6 +291,8 @@ impl Group {
             services: &sources.services,
             offers: &sources.offers,
             externals: &sources.externals,
+            remotes: &sources.remotes,
+            named: &sources.named,
             mtls: sources.mtls.as_ref(),
             zone,
             source: &self.tags,

@@ -240,5 +240,6 @@ impl Mesh {
         if self.sources.policies.place.set_mtls(has_mtls) {
             self.policies_changed();
         }
+        self.entrance.mtls_changed();
     }
 }

@@ -5,9 +5,11 @@ mod cross_mesh;
 mod delegated;
 mod external;
 mod group;
+mod ingress;
 mod member;
 mod observed;
 mod ports;
+mod remote;
 mod secrets;
 
 use std::{
@@ -17,7 +19,7 @@ use std::{
 
 use portolan_model::{
     Resource, ResourceKey,
-    kinds::{DATAPLANE, MESH, MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET},
+    kinds::{DATAPLANE, MESH, MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET, ZONE_INGRESS},
     tags::Tags,
 };
 
@@ -29,9 +31,11 @@ use crate::{
         external::Externals,
         gateway::Gateway,
         mtls::Mtls,
+        named::Named,
         outbound::DelegatedInstance,
         policy::Policies,
         proxy::ProxyPolicies,
+        remote::RemoteServices,
         route::{HttpRoute, Shared},
         services::Services,
         table::Routes,
@@ -40,6 +44,7 @@ use crate::{
 };
 use delegated::DelegatedGroup;
 use group::Group;
+use ingress::{Entrance, Ingresses};
 use member::Members;
 use secrets::Secrets;
 
@@ -55,6 +60,7 @@ pub struct ZoneView {
     meshes: BTreeMap<Arc<str>, Mesh>,
     /// What meshes offer to members of others, as instances with `kuma.io/mesh`.
     offers: Arc<Services>,
+    ingresses: Ingresses,
 }
 
 /// The resources of one mesh.
@@ -72,6 +78,10 @@ struct Mesh {
     members: Members,
     /// What it adds to the offers of all meshes.
     offer: cross_mesh::Offer,
+    /// Names of those of its Dataplanes whose proxies are away.
+    away: BTreeSet<Arc<str>>,
+    /// What of it other zones are let in to.
+    entrance: Entrance,
 }
 
 /// What a gateway's configuration is made from.
@@ -83,6 +93,8 @@ struct Sources {
     secrets: Secrets,
     services: Services,
     externals: Externals,
+    remotes: RemoteServices,
+    named: Named,
     mtls: Option<Mtls>,
     policies: Policies,
     proxy_policies: ProxyPolicies,
@@ -103,6 +115,7 @@ impl ZoneView {
             sizes,
             meshes: BTreeMap::new(),
             offers: Arc::default(),
+            ingresses: Ingresses::default(),
         }
     }
 
@@ -120,6 +133,7 @@ impl ZoneView {
     pub fn put(&mut self, resource: &Arc<Resource>) {
         self.put_external(resource);
         self.put_mtls(resource);
+        self.put_ingress(resource);
         let ResourceKey { kind, name, .. } = &resource.key;
         let own = [MESH_GATEWAY, MESH_GATEWAY_ROUTE, SECRET, DATAPLANE].contains(kind);
         if !own && !Policies::has(*kind) && !ProxyPolicies::has(*kind) {
@@ -153,6 +167,7 @@ impl ZoneView {
     pub fn remove(&mut self, key: &ResourceKey) {
         self.remove_external(key);
         self.remove_mtls(key);
+        self.remove_ingress(key);
         let Some(mesh) = self.meshes.get_mut(mesh_of(key)) else {
             return;
         };
@@ -178,8 +193,8 @@ impl ZoneView {
         self.offer(key);
     }
 
-    /// The configuration of the proxy of a Dataplane, be it a gateway instance or a member of the mesh;
-    /// nothing if the zone has no Dataplane of this key.
+    /// The configuration of the proxy of a Dataplane, be it a gateway instance or a member of the mesh, or of
+    /// a ZoneIngress; nothing if the zone has none of this key.
     ///
     /// The same `Arc` comes back until something changes that it depends on. BUILTIN instances with equal
     /// tags and address get the same one; what differs by address alone is shared by all with equal tags.
@@ -196,6 +211,9 @@ impl ZoneView {
         dataplane: &ResourceKey,
         log_pipe: Option<&str>,
     ) -> Option<Arc<Compiled>> {
+        if dataplane.kind == ZONE_INGRESS {
+            return self.compile_ingress(&dataplane.name);
+        }
         let mesh = self.meshes.get_mut(&dataplane.mesh)?;
         mesh.sources.offers = self.offers.clone();
         let sources = &mesh.sources;
@@ -245,13 +263,16 @@ impl Mesh {
         let Sources {
             policies,
             services: all,
+            remotes,
             externals,
             ..
         } = &mut self.sources;
         let mut differs = false;
         for service in services {
             let zone = std::iter::once(&*all);
-            differs |= policies.place.set_service(service, zone, externals);
+            differs |= policies
+                .place
+                .set_service(service, zone, remotes, externals);
         }
         if differs {
             self.policies_changed();
@@ -287,6 +308,24 @@ impl Mesh {
         for group in self.groups.values_mut() {
             group.route_changed(name);
         }
+        self.name_destinations(name);
+    }
+
+    /// Takes over which destinations a route names.
+    fn name_destinations(&mut self, route: &Arc<str>) {
+        let Sources {
+            routes,
+            tcp_routes,
+            named,
+            ..
+        } = &mut self.sources;
+        let http = routes.get(route).into_iter();
+        let http = http.flat_map(|route| route.destinations());
+        let tcp = tcp_routes.get(route).into_iter();
+        let tcp = tcp.flat_map(|route| &route.backends);
+        let all = http.chain(tcp.map(|backend| &backend.destination));
+        let touched = named.set(route, all);
+        self.touch(&touched);
     }
 
     fn set_secret(&mut self, name: &Arc<str>, secret: Option<&Resource>) {
@@ -302,19 +341,15 @@ impl Mesh {
     fn set_dataplane(&mut self, name: &Arc<str>, new: Option<Dataplane>) {
         let old = self.dataplanes.remove(name).unwrap_or_default();
         let gone = new.is_none();
-        let new = new.unwrap_or_default();
+        let mut new = new.unwrap_or_default();
+        if self.away.contains(name) {
+            new.set_away(true);
+        }
         self.sources.services.remove(name, &old.instances);
         self.sources.services.insert(name, &new.instances);
         let instances = old.instances.iter().chain(&new.instances);
         let services: BTreeSet<&str> = instances.map(|instance| instance.service()).collect();
-        for group in self.groups.values_mut() {
-            group.services_changed(&services);
-        }
-        for group in self.delegated.values_mut() {
-            group.services_changed(&services);
-        }
-        self.members.services_changed(&services);
-        self.place_policies(&services);
+        self.services_changed(&services);
         if old.gateway != new.gateway {
             if let Some(instance) = &old.gateway {
                 self.leave(name, instance);

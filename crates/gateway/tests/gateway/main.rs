@@ -32,3 +32,4 @@ mod support;
 mod supported;
 mod trees;
 mod valid;
+mod zones;

@@ -9,7 +9,10 @@ use portolan_gateway::{
     Compiled, ROUTE_CONFIGURATION, ZoneView,
     chart::{Chart, Charts},
 };
-use portolan_model::{Kind, Labels, Resource, ResourceKey, Scope, kinds::DATAPLANE};
+use portolan_model::{
+    Kind, Labels, Resource, ResourceKey, Scope,
+    kinds::{DATAPLANE, ZONE_INGRESS},
+};
 use prost::Message;
 use serde::Deserialize;
 use serde_json::Value;
@@ -98,10 +101,16 @@ pub(crate) fn dataplane(name: &str) -> ResourceKey {
 /// Where the data plane of every golden takes lines for collectors. Envoy opens it to validate.
 pub(crate) const LOG_PIPE: &str = "/dev/null";
 
-/// The configuration of the Dataplane `gateway` from resources given as YAML.
+/// The configuration of the Dataplane or ZoneIngress `gateway` from resources given as YAML.
 pub(crate) fn compile(yaml: &str) -> Arc<Compiled> {
+    let ingress = ResourceKey::global(ZONE_INGRESS, "gateway");
+    let mut all = resources(yaml).into_iter();
+    let key = match all.any(|resource| resource.key == ingress) {
+        true => ingress,
+        false => dataplane("gateway"),
+    };
     view(yaml)
-        .compile_with(&dataplane("gateway"), Some(LOG_PIPE))
+        .compile_with(&key, Some(LOG_PIPE))
         .expect("a gateway instance")
 }
 

@@ -12,6 +12,16 @@ use crate::{
 
 /// What a cluster may have at a time.
 pub(in crate::envoy) fn limits(chosen: &Chosen) -> CircuitBreakers {
+    limits_with(chosen, defaults::BACKEND_RETRIES)
+}
+
+/// The same where other zones take over when the own has no instance any more: in the milliseconds in between
+/// all requests have to be tried again.
+pub(in crate::envoy) fn limits_while_zones_change(chosen: &Chosen) -> CircuitBreakers {
+    limits_with(chosen, defaults::BACKEND_LIMIT)
+}
+
+fn limits_with(chosen: &Chosen, most_retries: u32) -> CircuitBreakers {
     let breaker = chosen.circuit_breaker.as_ref();
     let Limits {
         connections,
@@ -27,7 +37,7 @@ pub(in crate::envoy) fn limits(chosen: &Chosen) -> CircuitBreakers {
         max_connections: or(connections, defaults::BACKEND_LIMIT),
         max_pending_requests: or(pending, defaults::BACKEND_LIMIT),
         max_requests: or(requests, defaults::BACKEND_LIMIT),
-        max_retries: or(retries, defaults::BACKEND_RETRIES),
+        max_retries: or(retries, most_retries),
         track_remaining: true,
         ..Thresholds::default()
     };

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::{external::Externals, services::Services};
+use crate::plan::{external::Externals, remote::RemoteServices, services::Services};
 
 /// Which services' members act.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,15 +28,18 @@ impl Place {
         std::mem::replace(&mut self.mtls, mtls) != mtls
     }
 
-    /// Takes over a service as the zones have it; whether its place differs.
+    /// Takes over a service as the zones have it, and those others that are reached through their
+    /// ZoneIngresses; whether its place differs.
     pub fn set_service<'a>(
         &mut self,
         service: &str,
         mut zones: impl Iterator<Item = &'a Services>,
+        elsewhere: &RemoteServices,
         externals: &Externals,
     ) -> bool {
-        let ordinary =
-            !externals.has_service(service) && zones.all(|zone| zone.all_speak_http(service));
+        let ordinary = !externals.has_service(service)
+            && elsewhere.all_speak_http(service)
+            && zones.all(|zone| zone.all_speak_http(service));
         let differs = match ordinary {
             true => self.exceptions.remove(service),
             false => self.exceptions.insert(service.into()),
