@@ -51,7 +51,8 @@ fn goldens() {
         ("gateway", settings(), "127.0.0.1:15678"),
         ("kuma_dp", settings(), "localhost"),
         ("delegated", without_ca.clone(), "[::1]:5678"),
-        ("member", without_ca, "[::1]:5678"),
+        ("member", without_ca.clone(), "[::1]:5678"),
+        ("ingress", without_ca, "[::1]:5678"),
     ];
     for (name, settings, host) in cases {
         let answer = render(&request(name), &settings, host).unwrap();
@@ -95,7 +96,7 @@ fn tokens_are_not_shown() {
 #[test]
 fn refusals_say_what_to_do() {
     type Change = fn(&mut Request, &mut Settings);
-    let cases: [(u16, &str, Change); 12] = [
+    let cases: [(u16, &str, Change); 13] = [
         (
             422,
             "Dataplane Token is required. Generate token using",
@@ -103,7 +104,10 @@ fn refusals_say_what_to_do() {
                 request.dataplane_token = "".into();
             },
         ),
-        (422, "type \"ingress\" are not served", |request, _| {
+        (422, "type \"egress\" are not served", |request, _| {
+            request.proxy_type = "egress".into()
+        }),
+        (422, "not ZoneIngress", |request, _| {
             request.proxy_type = "ingress".into()
         }),
         (422, "cannot be read", |request, _| {

@@ -257,7 +257,12 @@ impl Global {
 
     /// A token for a zone.
     pub async fn zone_token(&self, zone: &str) -> Result<String, SandboxError> {
-        let request = serde_json::json!({ "zone": zone, "scope": ["cp"], "validFor": "24h0m0s" });
+        self.token_for(zone, "cp").await
+    }
+
+    /// A token for what of a zone has this scope, such as `ingress`.
+    pub async fn token_for(&self, zone: &str, scope: &str) -> Result<String, SandboxError> {
+        let request = serde_json::json!({ "zone": zone, "scope": [scope], "validFor": "24h0m0s" });
         let answer = self.http.post("/tokens/zone", &request).await?;
         Ok(answer.as_str().unwrap_or_default().to_owned())
     }

@@ -78,22 +78,56 @@ impl Sandbox {
         networking: &Value,
     ) -> Result<Gateway, SandboxError> {
         let token = zone.token(mesh, name).await?;
-        let folder = self.folder().join(name);
-        fs::create_dir_all(&folder)?;
-        let token_file = folder.join("token");
-        fs::write(&token_file, token)?;
         let dataplane = json!({
             "type": "Dataplane",
             "mesh": mesh,
             "name": name,
             "networking": networking,
         });
+        self.run(zone, name, ("dataplane", &dataplane), &token)
+    }
+
+    /// Starts the proxy that lets other zones into this one, at an address of this machine; it is not yet
+    /// connected when this returns. `token` is for its zone, with scope `ingress`.
+    pub fn ingress(
+        &self,
+        zone: &Zone,
+        name: &str,
+        address: SocketAddr,
+        token: &str,
+    ) -> Result<Gateway, SandboxError> {
+        let (host, port) = (address.ip().to_string(), address.port());
+        let ingress = json!({
+            "type": "ZoneIngress",
+            "name": name,
+            "networking": {
+                "address": host, "port": port,
+                "advertisedAddress": host, "advertisedPort": port,
+            },
+        });
+        self.run(zone, name, ("ingress", &ingress), token)
+    }
+
+    /// Starts a proxy of a type, with the resource that it brings.
+    fn run(
+        &self,
+        zone: &Zone,
+        name: &str,
+        (proxy_type, resource): (&str, &Value),
+        token: &str,
+    ) -> Result<Gateway, SandboxError> {
+        let folder = self.folder().join(name);
+        fs::create_dir_all(&folder)?;
+        let token_file = folder.join("token");
+        fs::write(&token_file, token)?;
         let dataplane_file = folder.join("dataplane.json");
-        fs::write(&dataplane_file, dataplane.to_string())?;
+        fs::write(&dataplane_file, resource.to_string())?;
         let diagnostics = format!("127.0.0.1:{}", free_port()?);
         let args = [
             "dp",
             "run",
+            "--proxy-type",
+            proxy_type,
             "--zone",
             &zone.data_plane_url,
             "--ca-cert",

@@ -107,7 +107,7 @@ pub enum BootstrapError {
     #[error("mesh: mesh {0:?} does not exist")]
     UnknownMesh(String),
     /// A proxy that is no data plane.
-    #[error("proxies of type {0:?} are not served here; the proxy type must be dataplane")]
+    #[error("proxies of type {0:?} are not served here; the type must be dataplane or ingress")]
     ProxyType(String),
     /// The data plane reached the control plane in a way that Envoy cannot take.
     #[error("{0:?} is not an address that Envoy can connect to; use https://HOST:PORT")]

@@ -51,7 +51,9 @@ pub struct RunConfig {
     pub zone_url: String,
     /// Whom to believe that it is the zone.
     pub trust: tls::Trust,
-    /// The Dataplane, YAML or JSON, with `{{ name }}` where variables go.
+    /// What the proxy is.
+    pub proxy_type: ProxyType,
+    /// The Dataplane or ZoneIngress, YAML or JSON, with `{{ name }}` where variables go.
     pub dataplane: String,
     /// The variables, beside `hostname` and `address`: those of this machine, on the way to the zone.
     pub variables: BTreeMap<String, String>,
@@ -71,6 +73,16 @@ pub struct RunConfig {
     pub max_heap_bytes: u64,
     /// Envoy's log level, `warning` by default.
     pub log_level: String,
+}
+
+/// What a proxy is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProxyType {
+    /// That of a Dataplane.
+    #[default]
+    Dataplane,
+    /// That of a ZoneIngress, which lets other zones in.
+    Ingress,
 }
 
 /// How far a run is.
@@ -227,10 +239,14 @@ fn request(config: &RunConfig, folder: &Folder, dataplane: String) -> Result<Req
         Some(text) if !text.is_empty() => Ok(text.to_owned()),
         _ => Err(RunError::Dataplane(format!("it has no {name}"))),
     };
+    let (mesh, proxy_type) = match config.proxy_type {
+        ProxyType::Dataplane => (field("mesh")?, "dataplane"),
+        ProxyType::Ingress => (String::new(), "ingress"),
+    };
     Ok(Request {
-        mesh: field("mesh")?,
+        mesh,
         name: field("name")?,
-        proxy_type: "dataplane".to_owned(),
+        proxy_type: proxy_type.to_owned(),
         dataplane_token: config.token.clone().unwrap_or_default(),
         dataplane_resource: dataplane,
         version: version(&config.envoy),

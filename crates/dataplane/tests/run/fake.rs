@@ -124,6 +124,7 @@ pub(crate) fn config(folder: &Path, zone_url: &str) -> RunConfig {
     RunConfig {
         zone_url: zone_url.to_owned(),
         trust: Trust::Insecure,
+        proxy_type: Default::default(),
         dataplane: DATAPLANE.to_owned(),
         variables: [("name".to_owned(), "gw-1".to_owned())].into(),
         token: Some("the-token".into()),

@@ -236,6 +236,7 @@ fn backend(text: &mut String, backend: &BackendTaken) {
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     let mut endpoints = match backend.endpoints.as_slice() {
+        [] if !backend.other_zones.is_empty() => "none in this zone".to_owned(),
         [] => "no endpoints".to_owned(),
         endpoints => endpoints.join(" "),
     };
@@ -244,6 +245,17 @@ fn backend(text: &mut String, backend: &BackendTaken) {
     }
     if backend.unhealthy > 0 {
         let _ = write!(endpoints, ", {} take no requests now", backend.unhealthy);
+    }
+    for other in &backend.other_zones {
+        let when = match other.waits {
+            true => ", when this zone has none",
+            false => "",
+        };
+        let _ = write!(
+            endpoints,
+            "; zone {} at {} ({} there{when})",
+            other.zone, other.address, other.instances
+        );
     }
     line(
         text,

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use anyhow::bail;
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 use portolan_dataplane::run::{self, Phase, RunConfig};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 use tokio::sync::watch;
@@ -19,16 +19,26 @@ use crate::{
     signals::{self, Diagnostics, OptionalBindAddress, Readiness, Sheet, Signals},
 };
 
-/// Runs an Envoy as one Dataplane of a zone.
+/// Runs an Envoy as one Dataplane of a zone, or as a ZoneIngress.
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "Examples:
   portolan dp run --zone https://127.0.0.1:5678 --ca-cert ca.pem --dataplane-file gw.yaml --token-file token
-  portolan dp run --zone https://zone:5678 --insecure --dataplane-file gw.yaml --dataplane-var name=gw-2")]
+  portolan dp run --zone https://zone:5678 --insecure --dataplane-file gw.yaml --dataplane-var name=gw-2
+  portolan dp run --zone https://zone:5678 --proxy-type ingress --dataplane-file ingress.yaml --token-file token")]
 pub(crate) struct Args {
     #[command(flatten)]
     zone: ZoneArgs,
 
-    /// The Dataplane, YAML or JSON; `-` reads standard input
+    /// What the proxy is: of a Dataplane, or of a ZoneIngress, which lets other zones in
+    #[arg(
+        long,
+        env = "PORTOLAN_PROXY_TYPE",
+        default_value = "dataplane",
+        value_name = "TYPE"
+    )]
+    proxy_type: ProxyType,
+
+    /// The Dataplane or ZoneIngress, YAML or JSON; `-` reads standard input
     #[arg(
         long,
         short = 'd',
@@ -51,6 +61,13 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     diagnostics: OptionalBindAddress,
+}
+
+/// What a proxy can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ProxyType {
+    Dataplane,
+    Ingress,
 }
 
 /// Runs until it is told to stop.
@@ -100,6 +117,10 @@ async fn config(args: Args) -> anyhow::Result<RunConfig> {
         trust: args.zone.trust()?,
         token: args.zone.token()?,
         zone_url: args.zone.zone,
+        proxy_type: match args.proxy_type {
+            ProxyType::Dataplane => run::ProxyType::Dataplane,
+            ProxyType::Ingress => run::ProxyType::Ingress,
+        },
         dataplane: read(&args.dataplane_file)?,
         variables: args.variables.into_iter().collect(),
         envoy: find_envoy(args.envoy.install).await?,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use portolan_access::Tokens;
+use portolan_access::{Tokens, ZoneRefusal, ZoneRole};
 use portolan_identity::tokens::{DataplaneClaims, Mismatch, Proxy, TokenError};
 use portolan_model::{Labels, ResourceKey, labels, proto::mesh::Dataplane};
 
-use super::registration::Prepared;
+use super::registration::{Prepared, Role};
 
 /// Why a proxy is not let in.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,9 @@ pub(crate) enum Denied {
     /// Its token is not good.
     #[error(transparent)]
     Token(TokenError),
+    /// Its token lets it not be where other zones come in.
+    #[error(transparent)]
+    Ingress(#[from] ZoneRefusal),
     /// Its token is for others.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
@@ -36,8 +39,12 @@ impl From<Denied> for tonic::Status {
     fn from(denied: Denied) -> Self {
         match &denied {
             Denied::NotYet(_) => Self::unavailable(denied.to_string()),
-            Denied::Token(_) => Self::unauthenticated(denied.to_string()),
-            Denied::Mismatch(_) | Denied::Taken(_) => Self::permission_denied(denied.to_string()),
+            Denied::Token(_) | Denied::Ingress(ZoneRefusal::Token { .. }) => {
+                Self::unauthenticated(denied.to_string())
+            }
+            Denied::Mismatch(_) | Denied::Taken(_) | Denied::Ingress(_) => {
+                Self::permission_denied(denied.to_string())
+            }
         }
     }
 }
@@ -47,8 +54,8 @@ impl Denied {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NotYet(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Token(_) => StatusCode::UNAUTHORIZED,
-            Self::Mismatch(_) => StatusCode::FORBIDDEN,
+            Self::Token(_) | Self::Ingress(ZoneRefusal::Token { .. }) => StatusCode::UNAUTHORIZED,
+            Self::Mismatch(_) | Self::Ingress(_) => StatusCode::FORBIDDEN,
             Self::Taken(_) => StatusCode::CONFLICT,
         }
     }
@@ -57,21 +64,26 @@ impl Denied {
 /// Checks the tokens of proxies.
 #[derive(Clone, Debug)]
 pub(crate) struct Admission {
+    zone: Arc<str>,
     /// `None` lets everybody in.
     tokens: Option<Arc<Tokens>>,
 }
 
 impl Admission {
-    /// By tokens.
-    pub(crate) fn by(tokens: Arc<Tokens>) -> Self {
+    /// To the zone of that name, by tokens.
+    pub(crate) fn by(zone: &str, tokens: Arc<Tokens>) -> Self {
         Self {
+            zone: zone.into(),
             tokens: Some(tokens),
         }
     }
 
     /// Of everybody.
     pub(crate) fn of_everybody() -> Self {
-        Self { tokens: None }
+        Self {
+            zone: Arc::default(),
+            tokens: None,
+        }
     }
 
     /// Whether a proxy needs a token.
@@ -86,8 +98,8 @@ impl Admission {
         claims.transpose().map_err(Denied::Token)
     }
 
-    /// Whether the proxy that shows `token` may be this Dataplane, and take the place of the one that has its name: a
-    /// token for a service is not one for the names of others.
+    /// Whether the proxy that shows `token` may be this Dataplane or ZoneIngress, and take the place of the one that
+    /// has its name: a token for a service is not one for the names of others.
     pub(crate) fn check(
         &self,
         key: &ResourceKey,
@@ -97,6 +109,12 @@ impl Admission {
         let Some(tokens) = &self.tokens else {
             return Ok(());
         };
+        let spec = match &dataplane.role {
+            Role::Dataplane(spec) => spec,
+            Role::Ingress => {
+                return Ok(tokens.admit(ZoneRole::Ingress, &self.zone, Some(token))?);
+            }
+        };
         let claims = tokens.dataplane(&key.mesh, token).map_err(|error| {
             let unknown = matches!(error, TokenError::UnknownKey { .. });
             match unknown && !tokens.has_key_of(&key.mesh) {
@@ -104,7 +122,7 @@ impl Admission {
                 false => Denied::Token(error),
             }
         })?;
-        is_for(&claims, key, &dataplane.spec, &dataplane.labels)?;
+        is_for(&claims, key, spec, &dataplane.labels)?;
         match &dataplane.replaces {
             Some((spec, labels)) => is_for(&claims, key, spec, labels).map_err(Denied::Taken),
             None => Ok(()),

@@ -106,7 +106,10 @@ fn rendered(
         let status = status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
         (status, error.to_string())
     })?;
-    let key = ResourceKey::in_mesh(kinds::DATAPLANE, &*request.mesh, &*request.name);
+    let key = match &*request.proxy_type {
+        "ingress" => ResourceKey::global(kinds::ZONE_INGRESS, &*request.name),
+        _ => ResourceKey::in_mesh(kinds::DATAPLANE, &*request.mesh, &*request.name),
+    };
     let brought = Some(&*request.dataplane_resource).filter(|text| !text.is_empty());
     let dataplane = zone
         .registrar

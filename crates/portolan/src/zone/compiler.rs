@@ -1,10 +1,14 @@
 //! Follows the index and gives every connected proxy its newest configuration.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use portolan_gateway::{Compiled, SECRET, Trusts, ZoneView};
-use portolan_model::{ResourceKey, Revision};
+use portolan_model::{ResourceKey, Revision, kinds};
 use portolan_store::{Change, Index, Snapshot as Stored};
 use portolan_xds::{Resources, Snapshot};
 use prometheus_client::metrics::histogram::Histogram;
@@ -42,15 +46,18 @@ pub(crate) async fn run(
 ) {
     let mut stored = index.subscribe();
     let mut members = sessions.members();
+    let mut away = sessions.away().changes();
     let mut compiler = Compiler::new(zone, sessions, tickets);
     loop {
         members.mark_unchanged();
+        away.mark_unchanged();
         // Before the snapshot: it has the Dataplanes of all of these.
         let open = compiler.sessions.open_streams();
         let snapshot = stored.borrow_and_update().clone();
         let start = Instant::now();
         let Round { published, more } = block_in_place(|| {
             compiler.follow(&snapshot);
+            compiler.follow_away();
             compiler.publish(&snapshot, open, Timestamp::now())
         });
         if more {
@@ -61,12 +68,14 @@ pub(crate) async fn run(
             tokio::select! {
                 () = breathe(&compiler, &mut stored, watermark(&snapshot)) => {}
                 _ = members.changed() => continue,
+                _ = away.changed() => continue,
                 () = cancel.cancelled() => return,
             }
         }
         tokio::select! {
             changed = stored.changed() => if changed.is_err() { return },
             _ = members.changed() => {}
+            _ = away.changed() => {}
             () = until(compiler.next_deadline()) => {}
             () = cancel.cancelled() => return,
         }
@@ -103,6 +112,8 @@ struct Compiler {
     view: ZoneView,
     seen: Revision,
     sessions: Arc<Sessions>,
+    /// Dataplanes whose proxies were away when it was last asked.
+    away: HashSet<ResourceKey>,
     /// By proxy, so that nothing is sent where nothing changed.
     published: HashMap<ResourceKey, Published>,
     conversions: Conversions,
@@ -133,6 +144,7 @@ impl Compiler {
             view: ZoneView::new(zone),
             seen: 0,
             sessions,
+            away: HashSet::new(),
             published: HashMap::new(),
             conversions: Conversions::default(),
             identities: Identities::default(),
@@ -152,6 +164,7 @@ impl Compiler {
             // Deletions that were not seen have been forgotten: begin anew.
             self.view = ZoneView::new(&self.zone);
             self.seen = 0;
+            self.away.clear();
         }
         for kind in portolan_gateway::inputs() {
             for change in stored.changes_after(kind, self.seen) {
@@ -162,6 +175,16 @@ impl Compiler {
             }
         }
         self.seen = stored.revision();
+    }
+
+    /// Takes over whose proxies are away.
+    fn follow_away(&mut self) {
+        let away = self.sessions.away().all().into_keys();
+        let away: HashSet<_> = away.filter(|key| key.kind == kinds::DATAPLANE).collect();
+        for key in self.away.symmetric_difference(&away) {
+            self.view.set_away(key, away.contains(key));
+        }
+        self.away = away;
     }
 
     /// Whether there are more than `count` changes that it has not taken over.

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use portolan_model::{Labels, ResourceKey, kinds, labels};
+use portolan_model::{Labels, ResourceKey, Scope, kinds, labels};
 use portolan_proto::mesh::{
     DataplaneInsight, DiscoveryServiceStats, DiscoverySubscription, DiscoverySubscriptionStatus,
-    ServedConfiguration, dataplane_insight::Mtls,
+    ServedConfiguration, ZoneIngressInsight, dataplane_insight::Mtls,
 };
 use portolan_store::{Batch, Expect, Requirement, Store, StoreError, Write};
 use portolan_xds::type_urls;
@@ -52,28 +52,53 @@ pub(crate) async fn run(
     }
 }
 
-/// Writes one insight, if its Dataplane is still there.
+/// Where the insight about a Dataplane or ZoneIngress is.
+pub(crate) fn key_of(proxy: &ResourceKey) -> ResourceKey {
+    let kind = match proxy.kind == kinds::ZONE_INGRESS {
+        true => kinds::ZONE_INGRESS_INSIGHT,
+        false => kinds::DATAPLANE_INSIGHT,
+    };
+    ResourceKey {
+        kind,
+        ..proxy.clone()
+    }
+}
+
+/// The same of a ZoneIngress.
+fn of_ingress(insight: &DataplaneInsight) -> ZoneIngressInsight {
+    ZoneIngressInsight {
+        subscriptions: insight.subscriptions.clone(),
+        metadata: insight.metadata.clone(),
+        served: insight.served.clone(),
+    }
+}
+
+/// Writes one insight, if its Dataplane or ZoneIngress is still there.
 pub(crate) async fn write(
     store: &dyn Store,
     zone: &str,
     dataplane: &ResourceKey,
     insight: &DataplaneInsight,
 ) -> Result<(), StoreError> {
-    let labels: Labels = [
+    let mut labels: Labels = [
         (labels::ENV, labels::ENV_UNIVERSAL),
-        (labels::MESH, &*dataplane.mesh),
         (labels::ORIGIN, labels::ORIGIN_ZONE),
         (labels::ZONE, zone),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
+    let key = key_of(dataplane);
+    if key.kind.scope == Scope::Mesh {
+        labels.insert(labels::MESH.to_owned(), key.mesh.to_string());
+    }
+    let spec = match key.kind == kinds::ZONE_INGRESS_INSIGHT {
+        true => of_ingress(insight).encode_to_vec(),
+        false => insight.encode_to_vec(),
+    };
     let put = Write::Put {
-        key: ResourceKey {
-            kind: kinds::DATAPLANE_INSIGHT,
-            ..dataplane.clone()
-        },
+        key,
         labels,
-        spec: insight.encode_to_vec().into(),
+        spec: spec.into(),
         expect: Expect::Any,
         created: None,
     };

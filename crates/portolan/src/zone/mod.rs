@@ -5,17 +5,20 @@
 //!     ▲                  ▲                                     │
 //!     ├── report ◀───────┴── insights, Dataplanes ◀────────────┘  what they acknowledge
 //!     └── report ◀── pools 5678 ◀─▶ `portolan dp pool`, which run as many gateway instances as are wanted
+//!   ingresses: what other zones are told of the zone's services, written into its ZoneIngresses
 //!   identities: certificates of proxies in meshes with mutual TLS, joined by the compiler
 //!   tickets: keys of TLS session tickets for gateways, joined by the compiler
 //!   signals 5680 ◀── store, requests, compiler, sessions
 //! ```
 
 mod admission;
+mod away;
 mod bootstrap;
 mod compiler;
 mod config;
 mod conversion;
 mod identities;
+mod ingresses;
 mod insights;
 mod metrics;
 mod pools;
@@ -98,6 +101,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         &cancel,
     );
     spawn_insights(&mut tasks, &args, &store, &sessions, &instance.id, &cancel);
+    spawn_ingresses(&mut tasks, &args, &store, &sessions, &cancel);
     let connected = watch::Sender::new(false);
     registry.register_collector(Box::new(ZoneMetrics {
         index: Arc::clone(store.index()),
@@ -124,7 +128,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         );
         Admission::of_everybody()
     } else {
-        Admission::by(Arc::clone(&tokens))
+        Admission::by(&args.name, Arc::clone(&tokens))
     };
     let bootstrap = Bootstrap {
         settings: bootstrap::settings(&args, &data_dir, &admission)?,
@@ -230,6 +234,21 @@ fn spawn_insights(
     );
     tasks.spawn("insights", async move {
         insights.await;
+        Ok(())
+    });
+}
+
+fn spawn_ingresses(
+    tasks: &mut Tasks,
+    args: &Args,
+    store: &Arc<dyn Store>,
+    sessions: &Arc<Sessions>,
+    cancel: &CancellationToken,
+) {
+    let (zone, store) = (args.name.clone(), Arc::clone(store));
+    let ingresses = ingresses::run(zone, store, Arc::clone(sessions), cancel.clone());
+    tasks.spawn("services for other zones", async move {
+        ingresses.await;
         Ok(())
     });
 }

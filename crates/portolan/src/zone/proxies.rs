@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::{
     admission::Admission,
     identities,
-    registration::{Registrar, RegistrationError},
+    registration::{Registrar, RegistrationError, Role},
     sessions::Sessions,
 };
 
@@ -30,7 +30,7 @@ pub(crate) struct ZoneProxies {
 #[tonic::async_trait]
 impl Proxies for ZoneProxies {
     async fn connect(&self, request: Connect) -> Result<Session, Status> {
-        let key = dataplane_key(&request.node)?;
+        let key = proxy_key(&request.node)?;
         let brought = metadata_text(&request.node, "dataplane.resource");
         let admitted = self
             .admit(&key, brought, &request.metadata)
@@ -69,11 +69,19 @@ impl ZoneProxies {
             .prepare(key, brought)
             .map_err(|error| refusal(&error))?;
         self.admission.check(key, &prepared, bearer(metadata))?;
-        let admitted = identities::workload_tags(&prepared.spec);
-        self.registrar
-            .register(prepared)
-            .await
-            .map_err(|error| refusal(&error))?;
+        let admitted = match &prepared.role {
+            Role::Dataplane(spec) => identities::workload_tags(spec),
+            Role::Ingress => WorkloadTags::new(),
+        };
+        // Before anybody else sees it: nothing is sent to a port that does not listen yet.
+        if !self.registrar.knows(key) {
+            self.sessions.starts(key);
+        }
+        let registered = self.registrar.register(prepared).await;
+        registered.map_err(|error| {
+            self.sessions.forget(key);
+            refusal(&error)
+        })?;
         Ok(admitted)
     }
 }
@@ -97,15 +105,19 @@ pub(super) fn bearer(metadata: &MetadataMap) -> &str {
         .trim()
 }
 
-/// A proxy's node id is `MESH.NAME`; names may contain dots, meshes may not.
-fn dataplane_key(node: &Node) -> Result<ResourceKey, Status> {
+/// A proxy's node id is `MESH.NAME`; names may contain dots, meshes may not. A ZoneIngress has no mesh.
+fn proxy_key(node: &Node) -> Result<ResourceKey, Status> {
     let (mesh, name) = node.id.split_once('.').ok_or_else(|| {
         Status::invalid_argument(format!(
             "node id {:?} is not of the form MESH.NAME",
             node.id
         ))
     })?;
-    Ok(ResourceKey::in_mesh(kinds::DATAPLANE, mesh, name))
+    let is_ingress = metadata_text(node, "dataplane.proxyType") == Some("ingress");
+    Ok(match is_ingress {
+        true => ResourceKey::global(kinds::ZONE_INGRESS, name),
+        false => ResourceKey::in_mesh(kinds::DATAPLANE, mesh, name),
+    })
 }
 
 /// What the bootstrap's metadata says of Envoy and of what runs it.
@@ -186,8 +198,7 @@ impl Events for Stream {
     }
 
     fn serving(&mut self, watermark: u64) {
-        self.sessions
-            .update(&self.key, self.id, |state| state.served = watermark);
+        self.sessions.serves(&self.key, self.id, watermark);
     }
 }
 

@@ -2,8 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use jiff::Timestamp;
-use portolan_model::{Labels, Resource, ResourceKey, kinds, labels, proto::mesh::Dataplane};
+use portolan_model::{
+    Kind, Labels, Resource, ResourceKey, Scope, kinds, labels,
+    proto::mesh::{Dataplane, ZoneIngress},
+};
 use portolan_store::{Batch, Expect, Requirement, Snapshot, Store, StoreError, Write};
 use prost::Message;
 use tokio_util::sync::CancellationToken;
@@ -29,20 +33,37 @@ const BY_PROXY: &str = "proxy";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RegistrationError {
     /// The resource in the bootstrap's metadata cannot be read or breaks a rule.
-    #[error("the Dataplane that the proxy brought is not valid: {0}; correct the dataplane file")]
+    #[error("what the proxy brought is not valid: {0}; correct the dataplane file")]
     Invalid(String),
     /// There is neither a resource in the metadata nor one in the store.
-    #[error("there is no Dataplane {0}: create it, or start the proxy with a dataplane file")]
+    #[error("there is no {0}: create it, or start the proxy with a dataplane file")]
     Unknown(ResourceKey),
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// A Dataplane that may be registered once its proxy has shown who it is.
+/// What a proxy is.
+pub(crate) enum Role {
+    /// That of this Dataplane.
+    Dataplane(Dataplane),
+    /// That of a ZoneIngress.
+    Ingress,
+}
+
+impl Role {
+    fn read(kind: Kind, spec: &Bytes) -> Result<Self, prost::DecodeError> {
+        match kind == kinds::ZONE_INGRESS {
+            true => Ok(Self::Ingress),
+            false => Dataplane::decode(spec.clone()).map(Self::Dataplane),
+        }
+    }
+}
+
+/// A Dataplane or ZoneIngress that may be registered once its proxy has shown who it is.
 pub(crate) struct Prepared {
-    /// What it says.
-    pub(crate) spec: Dataplane,
+    /// What its proxy is.
+    pub(crate) role: Role,
     /// Its labels.
     pub(crate) labels: Labels,
     /// The Dataplane whose place it would take, with its labels.
@@ -86,18 +107,22 @@ impl Registrar {
         let snapshot = self.store.index().snapshot();
         let known = snapshot.get(key).and_then(|known| {
             let labels = Labels::clone(&known.labels);
-            Some((known.spec_as::<Dataplane>().ok()?, labels))
+            Some((Role::read(key.kind, &known.spec).ok()?, labels))
         });
         match yaml {
             Some(yaml) => Ok(Prepared {
-                replaces: known,
+                // Whoever may be an ingress of the zone may be each.
+                replaces: known.and_then(|(role, labels)| match role {
+                    Role::Dataplane(spec) => Some((spec, labels)),
+                    Role::Ingress => None,
+                }),
                 ..self.read(key, yaml)?
             }),
             None => {
-                let (spec, labels) =
+                let (role, labels) =
                     known.ok_or_else(|| RegistrationError::Unknown(key.clone()))?;
                 Ok(Prepared {
-                    spec,
+                    role,
                     labels,
                     replaces: None,
                     write: None,
@@ -106,13 +131,18 @@ impl Registrar {
         }
     }
 
+    /// Whether a Dataplane or ZoneIngress is there already.
+    pub(crate) fn knows(&self, key: &ResourceKey) -> bool {
+        self.store.index().snapshot().get(key).is_some()
+    }
+
     /// Writes what was prepared.
     pub(crate) async fn register(&self, prepared: Prepared) -> Result<(), RegistrationError> {
         let Some(write) = prepared.write else {
             return Ok(());
         };
         let requires = match &write {
-            Write::Put { key, .. } => {
+            Write::Put { key, .. } if key.kind.scope == Scope::Mesh => {
                 vec![Requirement::Exists(ResourceKey::global(
                     kinds::MESH,
                     Arc::clone(&key.mesh),
@@ -140,8 +170,8 @@ impl Registrar {
             .spec_from_json(&json)
             .map_err(|error| invalid(error.to_string()))?;
         let encoded = (key.kind.in_zone)(encoded, &self.zone);
-        let spec =
-            Dataplane::decode(encoded.clone()).map_err(|error| invalid(error.to_string()))?;
+        let encoded = self.with_services(key, encoded);
+        let role = Role::read(key.kind, &encoded).map_err(|error| invalid(error.to_string()))?;
         let violations = (key.kind.validate)(&encoded);
         if !violations.is_empty() {
             return Err(invalid(violations.to_string()));
@@ -150,9 +180,11 @@ impl Registrar {
             .and_then(|given| serde_json::from_value(given).ok())
             .unwrap_or_default();
         all.extend((key.kind.labels)(&encoded));
+        if key.kind.scope == Scope::Mesh {
+            all.insert(labels::MESH.to_owned(), key.mesh.to_string());
+        }
         for (name, value) in [
             (labels::ENV, labels::ENV_UNIVERSAL),
-            (labels::MESH, &*key.mesh),
             (labels::ORIGIN, labels::ORIGIN_ZONE),
             (labels::ZONE, &self.zone),
             (LIFECYCLE, BY_PROXY),
@@ -167,11 +199,26 @@ impl Registrar {
             created: None,
         };
         Ok(Prepared {
-            spec,
+            role,
             labels: all,
             replaces: None,
             write: Some(write),
         })
+    }
+
+    /// What a ZoneIngress offers is the control plane's to say, and goes on being said when its proxy comes
+    /// again.
+    fn with_services(&self, key: &ResourceKey, encoded: Bytes) -> Bytes {
+        if key.kind != kinds::ZONE_INGRESS {
+            return encoded;
+        }
+        let known = self.store.index().snapshot().get(key).cloned();
+        let known = known.and_then(|known| known.spec_as::<ZoneIngress>().ok());
+        let Ok(mut ingress) = ZoneIngress::decode(encoded.clone()) else {
+            return encoded;
+        };
+        ingress.available_services = known.unwrap_or_default().available_services;
+        ingress.encode_to_vec().into()
     }
 
     /// Notes that a proxy's stream closed, and removes its Dataplane unless it comes back in time.
@@ -199,8 +246,10 @@ impl Registrar {
             () = self.cancel.cancelled() => return,
         }
         let snapshot = self.store.index().snapshot();
-        let brought: Vec<_> = snapshot
-            .list(kinds::DATAPLANE, None)
+        let kinds = [kinds::DATAPLANE, kinds::ZONE_INGRESS];
+        let brought: Vec<_> = kinds
+            .into_iter()
+            .flat_map(|kind| snapshot.list(kind, None))
             .filter(|dataplane| is_brought(dataplane))
             .map(|dataplane| dataplane.key.clone())
             .collect();
@@ -214,13 +263,13 @@ impl Registrar {
             return;
         }
         let snapshot = self.store.index().snapshot();
+        if snapshot.get(key).is_none() {
+            self.sessions.forget(key);
+        }
         if !is_brought_in(&snapshot, key) {
             return;
         }
-        let insight = ResourceKey {
-            kind: kinds::DATAPLANE_INSIGHT,
-            ..key.clone()
-        };
+        let insight = insights::key_of(key);
         let writes = [key.clone(), insight]
             .map(|key| Write::Delete {
                 key,
@@ -235,7 +284,10 @@ impl Registrar {
             })
             .await
         {
-            Ok(_) => info!(dataplane = %key, "proxy is gone; Dataplane removed"),
+            Ok(_) => {
+                self.sessions.forget(key);
+                info!(dataplane = %key, "proxy is gone; {} removed", key.kind);
+            }
             Err(error) => {
                 warn!(dataplane = %key, %error, "cannot remove the Dataplane of a proxy that is gone")
             }
@@ -249,9 +301,33 @@ fn is_brought_in(snapshot: &Snapshot, key: &ResourceKey) -> bool {
         .is_some_and(|dataplane| is_brought(dataplane))
 }
 
+/// Those of other zones were brought there.
 fn is_brought(dataplane: &Resource) -> bool {
-    dataplane
-        .labels
-        .get(LIFECYCLE)
-        .is_some_and(|value| value == BY_PROXY)
+    let label = |name: &str| dataplane.labels.get(name).map(String::as_str);
+    label(LIFECYCLE) == Some(BY_PROXY) && label(labels::ORIGIN) != Some(labels::ORIGIN_GLOBAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_proxies_of_other_zones_brought_is_not_ours_to_remove() {
+        let brought = |origin: &str| {
+            let labels = [(LIFECYCLE, BY_PROXY), (labels::ORIGIN, origin)];
+            Resource {
+                key: ResourceKey::global(kinds::ZONE_INGRESS, "in"),
+                labels: labels
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into(),
+                spec: Bytes::new(),
+                version: 1,
+                revision: 1,
+                created: Timestamp::UNIX_EPOCH,
+                modified: Timestamp::UNIX_EPOCH,
+            }
+        };
+        assert!(is_brought(&brought(labels::ORIGIN_ZONE)));
+        assert!(!is_brought(&brought(labels::ORIGIN_GLOBAL)));
+    }
 }

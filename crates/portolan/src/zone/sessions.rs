@@ -9,9 +9,12 @@ use portolan_identity::mesh::WorkloadTags;
 use portolan_model::{ResourceKey, Revision};
 use portolan_proto::{mesh::Version, status::InstanceStatus};
 use portolan_xds::{Refusal, Snapshot};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
-use super::identities::IdentityState;
+use super::{
+    away::{Absence, Away},
+    identities::IdentityState,
+};
 
 /// Counters of one type of resource on one stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,6 +94,9 @@ pub(crate) struct Sessions {
     table: Mutex<HashMap<ResourceKey, Session>>,
     /// Of streams that are closed, by type URL. Locked only while the table is.
     past: Mutex<HashMap<String, Counts>>,
+    /// Proxies that start, and those that left and do not serve again, until they are forgotten. Changed only
+    /// while the table is locked.
+    away: Away,
     changes: watch::Sender<u64>,
     members: watch::Sender<u64>,
 }
@@ -101,6 +107,7 @@ impl Sessions {
         Arc::new(Self {
             table: Mutex::default(),
             past: Mutex::default(),
+            away: Away::default(),
             changes: watch::Sender::new(0),
             members: watch::Sender::new(0),
         })
@@ -158,9 +165,47 @@ impl Sessions {
             None
         };
         self.keep_counts(closed.as_ref());
+        if closed.is_some() {
+            self.away
+                .set(dataplane, Some(Absence::Left(Instant::now())));
+        }
         drop(table);
         self.moved();
         closed.map(|session| session.state)
+    }
+
+    /// A new proxy is about to open its first stream: it does not serve yet.
+    pub(crate) fn starts(&self, proxy: &ResourceKey) {
+        let table = self.table.lock();
+        if !table.contains_key(proxy) {
+            self.away.set(proxy, Some(Absence::Starts));
+        }
+    }
+
+    /// A proxy serves all that it was given up to this revision of the global.
+    pub(crate) fn serves(&self, proxy: &ResourceKey, id: u64, served: Revision) {
+        let table = self.table.lock();
+        if table
+            .get(proxy)
+            .is_some_and(|session| session.state.id == id)
+        {
+            self.away.set(proxy, None);
+        }
+        drop(table);
+        self.update(proxy, id, |state| state.served = served);
+    }
+
+    /// A proxy that is away will not come back.
+    pub(crate) fn forget(&self, proxy: &ResourceKey) {
+        let table = self.table.lock();
+        if !table.contains_key(proxy) {
+            self.away.set(proxy, None);
+        }
+    }
+
+    /// The proxies that cannot be counted on.
+    pub(crate) fn away(&self) -> &Away {
+        &self.away
     }
 
     /// Whether the proxy has a stream.

@@ -30,7 +30,7 @@ fn metadata(request: &Request, settings: &Settings, proxy: &Proxy) -> Map<String
     let mut set = |name: &str, value: Value| metadata.insert(name.to_owned(), value);
 
     set("dataplane.resource", json!(request.dataplane_resource));
-    set("dataplane.proxyType", json!("dataplane"));
+    set("dataplane.proxyType", json!(proxy.proxy_type));
     set("dataplane.admin.address", json!(ADMIN_ADDRESS));
     set(
         "dataplane.admin.port",

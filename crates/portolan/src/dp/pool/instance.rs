@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use portolan_dataplane::{
     envoy::Envoy,
-    run::{self, Phase, RunConfig},
+    run::{self, Phase, ProxyType, RunConfig},
 };
 use portolan_identity::{Secret, tls::Trust};
 use portolan_model::kinds::mesh_gateway_instance::limits;
@@ -68,6 +68,7 @@ impl Host {
         RunConfig {
             zone_url: self.zone_url.clone(),
             trust: self.trust.clone(),
+            proxy_type: ProxyType::Dataplane,
             dataplane: dataplane.to_string(),
             variables: Default::default(),
             token: self.token.clone(),
