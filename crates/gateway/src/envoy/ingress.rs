@@ -67,6 +67,7 @@ fn chain(server_name: String, passage: &Passage) -> FilterChain {
         &statistics_name(mesh, destination),
         defaults::PASSING_IDLE,
         &Chosen::default(),
+        None,
     );
     FilterChain {
         filter_chain_match: Some(FilterChainMatch {
