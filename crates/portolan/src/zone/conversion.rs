@@ -13,7 +13,14 @@ pub(super) struct Conversions {
     /// By address of the compiled resources, which are kept with it so that it stays theirs.
     types: HashMap<usize, (CompiledResources, Arc<Resources>)>,
     /// Those with one more, by the address of those without and the version of the one.
-    extended: HashMap<(usize, Arc<str>), (Arc<Resources>, Arc<Resources>)>,
+    extended: HashMap<(usize, Arc<str>), Extended>,
+}
+
+/// Resources with one more.
+struct Extended {
+    resources: Arc<Resources>,
+    /// Those without it, kept so that their address stays theirs.
+    _base: Arc<Resources>,
 }
 
 impl Conversions {
@@ -37,18 +44,21 @@ impl Conversions {
     ) {
         let base = snapshot.types.entry(type_url).or_default();
         let key = (Arc::as_ptr(base).addr(), Arc::clone(&resource.version));
-        let (_, extended) = self.extended.entry(key).or_insert_with(|| {
-            let mut extended = Resources::clone(base);
-            extended.insert(Arc::clone(name), resource.clone());
-            (Arc::clone(base), Arc::new(extended))
+        let extended = self.extended.entry(key).or_insert_with(|| {
+            let mut resources = Resources::clone(base);
+            resources.insert(Arc::clone(name), resource.clone());
+            Extended {
+                resources: Arc::new(resources),
+                _base: Arc::clone(base),
+            }
         });
-        *base = Arc::clone(extended);
+        *base = Arc::clone(&extended.resources);
     }
 
     /// Forgets what nobody else holds any more.
     pub(super) fn forget_unused(&mut self) {
         self.extended
-            .retain(|_, (_, extended)| Arc::strong_count(extended) > 1);
+            .retain(|_, extended| Arc::strong_count(&extended.resources) > 1);
         self.types
             .retain(|_, (_, converted)| Arc::strong_count(converted) > 1);
     }
