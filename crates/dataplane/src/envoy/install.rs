@@ -23,12 +23,13 @@ const LOCK_BEAT: Duration = Duration::from_millis(200);
 /// How many of pip's last lines an error shows.
 const LAST_LINES: usize = 3;
 
-fn binary(cache: &Path) -> PathBuf {
+/// Where it is installed.
+pub(super) fn binary(cache: &Path) -> PathBuf {
     cache.join(format!("envoy-{WANTED}")).join("envoy")
 }
 
 /// The Envoy that was installed earlier.
-pub(super) async fn installed(cache: &Path) -> Option<Envoy> {
+async fn installed(cache: &Path) -> Option<Envoy> {
     version::ask(&binary(cache)).await.ok()
 }
 

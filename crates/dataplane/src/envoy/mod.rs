@@ -5,6 +5,7 @@
 //! ```
 
 mod install;
+mod known;
 mod version;
 
 use std::{
@@ -145,7 +146,8 @@ pub async fn find_or_install(
 pub async fn find(source: &Source) -> Result<Option<Envoy>, EnvoyError> {
     if let Some(path) = &source.explicit {
         let named = in_path(path.as_os_str(), source.search.as_deref());
-        let envoy = version::ask(&named.unwrap_or_else(|| path.clone())).await?;
+        let path = named.unwrap_or_else(|| path.clone());
+        let envoy = known::ask(&path, source.cache.as_deref()).await?;
         if !envoy.version.is_at_least(WANTED) {
             let version = &envoy.version.number;
             tracing::warn!(
@@ -156,7 +158,7 @@ pub async fn find(source: &Source) -> Result<Option<Envoy>, EnvoyError> {
         return Ok(Some(envoy));
     }
     if let Some(path) = in_path("envoy".as_ref(), source.search.as_deref())
-        && let Ok(envoy) = version::ask(&path).await
+        && let Ok(envoy) = known::ask(&path, source.cache.as_deref()).await
     {
         if envoy.version.is_at_least(WANTED) {
             return Ok(Some(envoy));
@@ -165,7 +167,7 @@ pub async fn find(source: &Source) -> Result<Option<Envoy>, EnvoyError> {
         tracing::info!(path = %path.display(), version, "not taken: older than {WANTED}");
     }
     match &source.cache {
-        Some(cache) => Ok(install::installed(cache).await),
+        Some(cache) => Ok(known::ask(&install::binary(cache), Some(cache)).await.ok()),
         None => Ok(None),
     }
 }

@@ -79,6 +79,41 @@ async fn the_search_takes_what_is_named_then_path_then_cache() {
 }
 
 #[tokio::test]
+async fn a_binary_is_asked_once_until_it_is_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let (binary, cache) = (dir.path().join("envoy"), dir.path().join("cache"));
+    let write = |number: &str| {
+        let said = format!("envoy  version: abc/{number}/Clean/RELEASE/BoringSSL");
+        script(&binary, &format!("echo called >> $0.calls; echo '{said}'"));
+    };
+    let source = Source {
+        explicit: Some(binary.clone()),
+        search: None,
+        cache: Some(cache.clone()),
+    };
+    let ask = async || find(&source).await.unwrap().unwrap().version;
+    let calls = || {
+        let calls = fs::read_to_string(dir.path().join("envoy.calls")).unwrap();
+        calls.lines().count()
+    };
+    write("1.40.0");
+    // Without a folder nothing is kept, and none is made.
+    ask().await;
+    ask().await;
+    assert_eq!((calls(), cache.exists()), (2, false));
+    fs::create_dir(&cache).unwrap();
+    let asked = ask().await;
+    assert_eq!(ask().await, asked);
+    assert_eq!(calls(), 3);
+    write("1.41.0-dev");
+    assert_eq!(ask().await.number, "1.41.0-dev");
+    assert_eq!(calls(), 4);
+    fs::write(cache.join("envoy-version"), "nonsense").unwrap();
+    assert_eq!(ask().await.number, "1.41.0-dev");
+    assert_eq!(calls(), 5);
+}
+
+#[tokio::test]
 async fn a_named_binary_that_is_no_envoy_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     script(&dir.path().join("liar"), "echo hello");
