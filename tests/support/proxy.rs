@@ -1,5 +1,7 @@
 //! A proxy that is no Envoy, and may be nobody.
 
+#![allow(clippy::expect_used)] // Tests may panic.
+
 use std::fs;
 
 use portolan_proto::{

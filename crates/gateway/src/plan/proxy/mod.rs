@@ -149,8 +149,10 @@ impl ProxyPolicies {
 
     /// The same for connections to a destination, which chooses the TrafficLog.
     pub fn choose_to(&self, mesh: &Arc<str>, tags: &Tags, destination: &Tags) -> ForProxy {
-        let mut chosen = ForProxy::default();
-        chosen.log = matching::choose(self.logs.values(), tags, destination).cloned();
+        let mut chosen = ForProxy {
+            log: matching::choose(self.logs.values(), tags, destination).cloned(),
+            ..ForProxy::default()
+        };
         if let Some(log) = &chosen.log {
             let found = self.backends.logging.get(&log.conf.backend, Part::Logging);
             chosen.log_backend = resolved(found, mesh, TRAFFIC_LOG, log, &mut chosen.faults);
