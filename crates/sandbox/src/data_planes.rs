@@ -164,9 +164,30 @@ impl Sandbox {
 
     /// Starts an echo service on a free port and waits until it answers.
     pub async fn echo(&self, name: &str, service: &str) -> Result<Echo, SandboxError> {
+        self.echo_with(name, service, &[]).await
+    }
+
+    /// As [`echo`](Self::echo), with each answer of this number a 503.
+    pub async fn failing_echo(
+        &self,
+        name: &str,
+        service: &str,
+        every: u64,
+    ) -> Result<Echo, SandboxError> {
+        let flags = ["--fail-every", &every.to_string()];
+        self.echo_with(name, service, &flags).await
+    }
+
+    async fn echo_with(
+        &self,
+        name: &str,
+        service: &str,
+        flags: &[&str],
+    ) -> Result<Echo, SandboxError> {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let bind = address.to_string();
-        let args = ["echo", "--service", service, "--bind", &bind];
+        let mut args = vec!["echo", "--service", service, "--bind", &bind];
+        args.extend(flags);
         let log = self.folder().join(format!("{name}.log"));
         let mut process = Process::start(name, self.binary(), args, &[], log)?;
         let what = format!("{name} answering on {address}");

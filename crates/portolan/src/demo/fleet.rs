@@ -143,6 +143,40 @@ impl Fleet {
         newest.context("the member that was just added")
     }
 
+    /// Starts, in zone-2 alone, a service as a member of a mesh, and the zone's ingress; the address of that
+    /// mesh's gateway in zone-1.
+    pub(crate) async fn add_elsewhere(&mut self, mesh: &str) -> anyhow::Result<IpAddr> {
+        let zone = &self.sites[1].zone;
+        let address = self.sites[1].address;
+        let service = self
+            .sandbox
+            .failing_echo("archive-echo", "archive", 3)
+            .await?;
+        let back = free_port()?;
+        let networking = json!({
+            "address": address.to_string(),
+            "inbound": [{
+                "port": back, "servicePort": service.address.port(),
+                "tags": { "kuma.io/service": "archive", "kuma.io/protocol": "http" },
+            }],
+        });
+        let member = self.sandbox.proxy(zone, mesh, "archive-1", &networking);
+        let mut member = member.await?;
+        let token = self.global.token_for(&zone.name, "ingress").await?;
+        let door = SocketAddr::new(address, free_port()?);
+        let mut ingress = self.sandbox.ingress(zone, "ingress-2", door, &token)?;
+        member.listening(back).await?;
+        ingress.listening(door.port()).await?;
+        let front = self.members.first().context("no member was added")?.front;
+        self.members.push(Member {
+            front,
+            back: SocketAddr::new(address, back),
+            proxies: [ingress, member],
+            service,
+        });
+        Ok(front)
+    }
+
     /// Starts one more instance in a zone.
     pub(crate) async fn add_gateway(&mut self, site: usize) -> anyhow::Result<()> {
         let Site {

@@ -10,6 +10,7 @@
 //!              vault ─▶ bank-1: a gateway and a member in a mesh with mutual TLS
 //! ```
 
+mod elsewhere;
 mod fleet;
 mod members;
 mod resources;
@@ -81,6 +82,7 @@ async fn walk(fleet: &mut Fleet, say: &Say, once: bool) -> anyhow::Result<()> {
     steps::change_a_route(fleet, say).await?;
     steps::scale(fleet, say).await?;
     members::connect_by_mutual_tls(fleet, say).await?;
+    elsewhere::reach_another_zone(fleet, say).await?;
     steps::lose_the_global(fleet, say).await?;
     if once {
         return Ok(());

@@ -106,6 +106,54 @@ conf:
       - destination: { kuma.io/service: bank }
 ";
 
+/// A service of that mesh, reached through the same gateway, with a limit and with retries.
+pub(crate) const ARCHIVE: &str = "\
+type: MeshGatewayRoute
+mesh: secure
+name: archive
+selectors:
+- match: { kuma.io/service: vault }
+conf:
+  http:
+    rules:
+    - matches:
+      - path: { match: PREFIX, value: /archive }
+      backends:
+      - destination: { kuma.io/service: archive }
+---
+type: TrafficPermission
+mesh: secure
+name: to-archive
+sources:
+- match: { kuma.io/service: vault }
+destinations:
+- match: { kuma.io/service: archive }
+---
+type: Retry
+mesh: secure
+name: archive
+sources:
+- match: { kuma.io/service: vault }
+destinations:
+- match: { kuma.io/service: archive }
+conf:
+  http:
+    numRetries: 3
+    retryOn: [all_5xx]
+---
+type: RateLimit
+mesh: secure
+name: archive
+sources:
+- match: { kuma.io/service: vault }
+destinations:
+- match: { kuma.io/service: archive }
+conf:
+  http:
+    requests: 20
+    interval: 10s
+";
+
 /// The same permission for somebody else.
 pub(crate) const FOR_OTHERS: &str = "\
 type: TrafficPermission

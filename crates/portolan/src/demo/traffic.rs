@@ -36,6 +36,17 @@ pub(crate) async fn ask(
     Ok(service.map(str::to_owned).ok_or(status.as_u16()))
 }
 
+/// The status code of an answer.
+pub(crate) async fn status(
+    client: &reqwest::Client,
+    zone: IpAddr,
+    path: &str,
+) -> anyhow::Result<u16> {
+    let url = format!("http://{zone}:{PORT}{path}");
+    let answer = client.get(&url).header("host", HOST).send().await?;
+    Ok(answer.status().as_u16())
+}
+
 /// Asks until `service` answers; how long that took.
 pub(crate) async fn until_answered_by(
     client: &reqwest::Client,
