@@ -54,12 +54,14 @@ async fn secrets_reach_zones_and_nobody_else() {
         let secrets = zone.http.get("/global-secrets").await.ok()?;
         let items = secrets["items"].as_array()?;
         let names: Vec<_> = items.iter().map(|item| &item["name"]).collect();
-        // The first two are the zone's own: the global keeps its.
+        // The first two are the zone's own: the global keeps its, and of keys that sign zones' tokens it gives the
+        // public half.
         (names
             == [
                 "admin-user-token",
                 "user-token-signing-key-1",
                 "zone-token-revocations",
+                "zone-token-signing-public-key-1",
             ])
         .then_some(())
     })
