@@ -24,7 +24,7 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 RUN groupadd --gid 65532 portolan \
  && useradd --uid 65532 --gid portolan --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin portolan \
  && install -d -o portolan -g portolan -m 0700 /var/lib/portolan /var/lib/portolan/ca /run/portolan /run/portolan/postgres /run/portolan/secrets /run/portolan/trust \
-    /run/portolan/zone /run/portolan/zone-1 /run/portolan/zone-2
+    /run/portolan/zone /run/portolan/zone-1 /run/portolan/zone-2 /run/portolan/ingress-1 /run/portolan/ingress-2
 COPY --from=build /src/target/release/portolan /usr/local/bin/portolan
 USER 65532:65532
 ENTRYPOINT ["portolan"]

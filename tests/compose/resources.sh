@@ -1,9 +1,18 @@
 # What is written on the global.
 
+# demo_resource KIND: the first of this kind that the demo writes.
+demo_resource() { awk -v RS='---\n' -v kind="type: $1\n" 'index($0, kind) { printf "%s", $0; exit }' docker/resources/edge.yaml; }
+
 # web_route SERVICE: the demo's route, with /api going to SERVICE.
-web_route() {
-  sed -n '/^type: MeshGatewayRoute/,$p' docker/resources/edge.yaml |
-    sed "s|kuma.io/service: api }|kuma.io/service: $1 }|"
+web_route() { demo_resource MeshGatewayRoute | sed "s|kuma.io/service: api }|kuma.io/service: $1 }|"; }
+
+# permit SERVICE...: nobody but the gateway, and only to these.
+permit() {
+  local service
+  {
+    demo_resource TrafficPermission | sed '/^destinations:/q'
+    for service in "$@"; do echo "- match: { kuma.io/service: $service }"; done
+  } | inside global-1 portolan apply -f - --wait --timeout 60s >"$work/permitted" 2>&1 || fail "$(cat "$work/permitted")"
 }
 
 # With the command line in a container; waits until every instance serves it.

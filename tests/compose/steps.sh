@@ -34,9 +34,52 @@ ask_every_zone() {
   done
   until_true 30 "answer of orders in zone-1" answers 1 /orders orders-zone-1
   until_true 30 "answer of reports in zone-2" answers 2 /reports reports-zone-2
-  until_true 30 "503 for orders in zone-2" answers 2 /orders 503
-  until_true 30 "503 for reports in zone-1" answers 1 /reports 503
-  seen="frontend and api answer in both zones; orders in zone-1 alone, reports in zone-2 alone"
+  seen="frontend and api answer in both zones, each its own; orders in zone-1, reports in zone-2"
+}
+
+ask_across_zones() {
+  until_true 30 "answer of orders in zone-2" answers 2 /orders orders-zone-1
+  until_true 30 "answer of reports in zone-1" answers 1 /reports reports-zone-2
+  seen="orders of zone-1 answers in zone-2, reports of zone-2 in zone-1"
+}
+
+# Every third answer of orders is 503.
+retry() {
+  local first last
+  first=$(number_of_request 1 /orders)
+  for _ in 1 2 3 4 5 6 7 8 9; do answers 1 /orders orders-zone-1 || fail "an answer of orders failed"; done
+  last=$(number_of_request 1 /orders)
+  ((last - first > 10)) || fail "orders had $((last - first)) requests for 10 answers: none was tried again"
+  seen="10 answers of orders, none failed; it had $((last - first)) requests for them"
+}
+
+limit() {
+  local counted
+  until_true 30 "limit of reports" answers 2 /reports 429
+  until_true 30 "reports within its limit" answers 2 /reports reports-zone-2
+  counted=$(for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do ask 2 /reports; done | sort | uniq -c | xargs)
+  grep -q 429 <<<"$counted" || fail "no limit: $counted"
+  seen="12 requests at once: $counted"
+}
+
+deny() {
+  permit frontend api reports
+  until_true 10 "refusal by orders" answers 1 /orders 503
+  local denied=$took
+  permit frontend api orders reports
+  until_true 10 "answer of orders" answers 1 /orders orders-zone-1
+  seen="orders refuses the gateway $denied ms after its permission went, and answers $took ms after it is back"
+}
+
+# The member, not the service alone: nothing says that it goes.
+fail_over() {
+  local gone
+  docker kill "$(ids api-zone-1)" >/dev/null
+  until_true 10 "answer of the other zone's api" answers 1 /api api-zone-2
+  gone=$took
+  quietly up --detach --no-build --no-deps --no-recreate api-zone-1
+  until_true 60 "answer of the own api" answers 1 /api api-zone-1
+  seen="zone-2's api answers in zone-1 $gone ms after zone-1's was killed; zone-1's again $took ms after Compose started it"
 }
 
 # Addresses are tried and not names: a network that only hides names would not be one of its own.
@@ -50,12 +93,16 @@ zones_are_apart() {
     "zone-1 $(address postgres storage) 5432"
     "frontend-zone-1 $(address global uplink-1) 5685"
     "frontend-zone-1 $(address frontend-zone-2 zone-2) 9000"
+    "gateway-zone-1 $(address frontend-zone-2 zone-2) 9000"
+    "entrance-zone-1 $(address frontend-zone-1 zone-1) 9001"
     "gateway-zone-1 $(address global uplink-1) 5685"
   )
   # Each waits for an answer that does not come, so all at once.
   printf '%s\n' "${tries[@]}" | xargs -P 8 -I {} bash -c 'if connects {}; then echo "{}"; fi' >"$work/reached"
   [ ! -s "$work/reached" ] || fail "reached: $(paste -sd ';' "$work/reached")"
-  seen="zone-1 reaches the global and its own gateway; of ${#tries[@]} ways across, none is open"
+  curl --silent --max-time 5 --output /dev/null "http://$(address api-zone-1 zone-1):9000/" &&
+    fail "a stranger is answered by api, which is a member"
+  seen="zone-1 reaches the global and its own gateway; of ${#tries[@]} ways across, none is open; api answers no stranger"
 }
 # The address of a service's first container in a network.
 address() {

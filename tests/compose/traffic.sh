@@ -10,6 +10,11 @@ ask() {
 }
 answers() { [ "$(ask "$1" "$2")" = "$3" ] || { ask "$1" "$2"; return 1; }; }
 
+# How many requests a service has had, by its own count.
+number_of_request() {
+  curl --silent --max-time 5 --header "Host: $host" "http://${entrances[$1]}$2" | sed 's/.*"request":\([0-9]*\).*/\1/'
+}
+
 # Docker may have chosen other ports at a new start.
 find_entrances() {
   entrances=([1]="$(published entrance-zone-1 8080)" [2]="$(published entrance-zone-2 8080)")
@@ -47,7 +52,7 @@ stop_load() {
 # start of its container that was. Its address is asked, not the entrance.
 answered_after() {
   local id=$1 address start
-  address=$(docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$id")
+  address=$(docker inspect --format "{{(index .NetworkSettings.Networks \"$(network zone-1)\").IPAddress}}" "$id")
   start=$(date -d "$(docker inspect --format '{{.State.StartedAt}}' "$id")" +%s%N)
   until_true 30 "answer from $address" curl --silent --fail --max-time 1 --header "Host: $host" "http://$address:8080/load"
   echo $(($(now_ms) - start / 1000000))
