@@ -94,11 +94,14 @@ fn socket_address(host: &str, port: u32) -> Result<SocketAddr, (&'static str, Re
     Ok(SocketAddr::new(address, port))
 }
 
+/// Instances of one service, by the name of the ZoneIngress that offers them.
+type ByIngress = BTreeMap<Arc<str>, Box<[Remote]>>;
+
 /// Services of a mesh in other zones, kept up to date ZoneIngress by ZoneIngress.
 #[derive(Clone, Debug, Default)]
 pub struct RemoteServices {
     /// By service, then by the name of the ZoneIngress.
-    by_service: HashMap<Box<str>, BTreeMap<Arc<str>, Box<[Remote]>>>,
+    by_service: HashMap<Box<str>, ByIngress>,
     services: BTreeMap<Arc<str>, BTreeSet<Box<str>>>,
 }
 

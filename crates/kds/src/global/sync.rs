@@ -54,7 +54,7 @@ async fn send(
     mut requests: Streaming<DeltaDiscoveryRequest>,
     responses: &Outgoing<DeltaDiscoveryResponse>,
 ) -> Result<(), Status> {
-    let mut sender = Sender::new(IDENTIFIER, Arc::clone(&shared.encoder)).to_zone(zone);
+    let mut sender = Sender::new(IDENTIFIER, Arc::clone(&shared.encoder)).for_zone(zone);
     let mut index = shared.config.store.index().subscribe();
     let mut known = sender.acknowledged();
     loop {

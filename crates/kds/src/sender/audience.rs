@@ -123,7 +123,7 @@ mod tests {
             put_ingress(store, "b", "west", "2").await;
             put_ingress(store, "c", "zone-1", "3").await;
             enable(store, "west", false).await;
-            let mut sender = Sender::new("global", Encoder::new(Side::Global)).to_zone("zone-1");
+            let mut sender = Sender::new("global", Encoder::new(Side::Global)).for_zone("zone-1");
             sender.hear(ask(kinds::ZONE_INGRESS, &node));
             // Names are those that the zones gave; its own and those of a disabled zone are not sent.
             assert_eq!(sent(&mut sender, store), ["a."]);

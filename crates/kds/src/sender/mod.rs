@@ -75,7 +75,7 @@ impl Sender {
     }
 
     /// To the zone of that name.
-    pub(crate) fn to_zone(mut self, zone: &str) -> Self {
+    pub(crate) fn for_zone(mut self, zone: &str) -> Self {
         self.zone = Some(zone.to_owned());
         self
     }

@@ -46,7 +46,7 @@ pub(crate) enum RegistrationError {
 /// What a proxy is.
 pub(crate) enum Role {
     /// That of this Dataplane.
-    Dataplane(Dataplane),
+    Dataplane(Box<Dataplane>),
     /// That of a ZoneIngress.
     Ingress,
 }
@@ -55,7 +55,7 @@ impl Role {
     fn read(kind: Kind, spec: &Bytes) -> Result<Self, prost::DecodeError> {
         match kind == kinds::ZONE_INGRESS {
             true => Ok(Self::Ingress),
-            false => Dataplane::decode(spec.clone()).map(Self::Dataplane),
+            false => Dataplane::decode(spec.clone()).map(|spec| Self::Dataplane(spec.into())),
         }
     }
 }
@@ -113,7 +113,7 @@ impl Registrar {
             Some(yaml) => Ok(Prepared {
                 // Whoever may be an ingress of the zone may be each.
                 replaces: known.and_then(|(role, labels)| match role {
-                    Role::Dataplane(spec) => Some((spec, labels)),
+                    Role::Dataplane(spec) => Some((*spec, labels)),
                     Role::Ingress => None,
                 }),
                 ..self.read(key, yaml)?
