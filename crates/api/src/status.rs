@@ -73,7 +73,7 @@ pub struct Instance {
     /// Whether it is an instance of a DELEGATED gateway.
     #[serde(skip_serializing_if = "is_false")]
     pub delegated: bool,
-    /// Whether it is no gateway, but the proxy of a member of the mesh.
+    /// Whether it is no gateway, but the proxy of a member of the mesh or of a ZoneIngress.
     #[serde(skip_serializing_if = "is_false")]
     pub member: bool,
     /// The global's revision that everything which it acknowledged reflects.
@@ -89,7 +89,7 @@ impl Zone {
         self.instances.iter().filter(|instance| !instance.member)
     }
 
-    /// Its members with a proxy.
+    /// Its members with a proxy, and its ZoneIngresses.
     pub fn members(&self) -> impl Iterator<Item = &Instance> {
         self.instances.iter().filter(|instance| instance.member)
     }

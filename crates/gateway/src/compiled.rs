@@ -17,7 +17,7 @@ pub struct Compiled {
     pub gateway: Option<Arc<str>>,
     /// Whether the instance is DELEGATED: it comes from no MeshGateway, but from its Dataplane's outbounds.
     pub is_delegated: bool,
-    /// Whether it is no gateway: the proxy of a member of the mesh.
+    /// Whether it is no gateway: the proxy of a member of the mesh, or of a ZoneIngress.
     pub is_member: bool,
     /// Resources by type URL. Every type that a gateway is ever given is there, if only empty, so that
     /// a proxy that asks for it gets an answer.

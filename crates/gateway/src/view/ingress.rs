@@ -206,6 +206,8 @@ impl ZoneView {
             .flat_map(|entrance| entrance.faults.values().flatten().cloned())
             .collect();
         let made = Arc::new(Compiled {
+            // No gateway, and so counted where members are.
+            is_member: true,
             resources: BTreeMap::from([
                 (envoy::CLUSTER, inner.clusters.clone()),
                 (
