@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{Chart, Fleet};
 use crate::{
-    fault::{Fault, Reason},
+    fault::Fault,
     plan::{
         certificate::{Certificate, Source},
         gateway::Gateway,
         hosts::Host,
-        port::{Chain, Port, Tls},
+        port::{Chain, Port},
         table::{Route, RouteTable},
         tcp::TcpTable,
     },
@@ -111,14 +111,7 @@ impl Chart {
             })
         };
         let certificates = chain.tls.certificates().iter();
-        let without_mtls = match &chain.tls {
-            Tls::Mutual(field) if self.mtls.is_none() => Some(Fault {
-                resource: gateway.key.clone(),
-                field: field.to_string(),
-                reason: Reason::CrossMesh,
-            }),
-            _ => None,
-        };
+        let without_mtls = chain.without_mtls(&gateway.key, self.mtls.as_ref());
         certificates
             .filter_map(missing)
             .chain(without_mtls)

@@ -11,9 +11,10 @@
 
 use std::{cmp::Reverse, fmt, sync::Arc};
 
-use portolan_model::{hostname::Hostname, tags::Tags};
+use portolan_model::{ResourceKey, hostname::Hostname, tags::Tags};
 
-use super::certificate::Certificate;
+use super::{certificate::Certificate, mtls::Mtls};
+use crate::fault::{Fault, Reason};
 
 /// One port of a gateway, with all its listeners.
 #[derive(Debug)]
@@ -78,6 +79,21 @@ pub struct Chain {
     pub tls: Tls,
     /// The listeners behind it, the most specific hostname first. With TLS it is one.
     pub listeners: Box<[Arc<Listener>]>,
+}
+
+impl Chain {
+    /// Why members of other meshes cannot come in, if that is what it is for and its own mesh has no mutual
+    /// TLS.
+    pub(crate) fn without_mtls(&self, gateway: &ResourceKey, mtls: Option<&Mtls>) -> Option<Fault> {
+        match &self.tls {
+            Tls::Mutual(field) if mtls.is_none() => Some(Fault {
+                resource: gateway.clone(),
+                field: field.to_string(),
+                reason: Reason::CrossMesh,
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// What a chain does with TLS.

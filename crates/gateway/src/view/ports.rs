@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     envoy::{ChainUse, Does},
-    fault::{Fault, Reason},
+    fault::Fault,
     plan::{
         certificate::Source,
         policy::{HttpFilters, Policies},
@@ -287,15 +287,7 @@ fn gather(
 ) -> Result<Box<[Issued]>, Vec<Fault>> {
     let mut all: Vec<Issued> = Vec::new();
     let mut faults = Vec::new();
-    if let Tls::Mutual(field) = &chain.tls
-        && sources.mtls.is_none()
-    {
-        faults.push(Fault {
-            resource: gateway.clone(),
-            field: field.to_string(),
-            reason: Reason::CrossMesh,
-        });
-    }
+    faults.extend(chain.without_mtls(gateway, sources.mtls.as_ref()));
     for certificate in chain.tls.certificates() {
         let issued = match &certificate.source {
             Source::Secret(name) => sources.secrets.certificates(name).map(<[_]>::to_vec),

@@ -26,8 +26,7 @@ pub(crate) async fn ask(
     zone: IpAddr,
     path: &str,
 ) -> anyhow::Result<Result<String, u16>> {
-    let url = format!("http://{zone}:{PORT}{path}");
-    let answer = client.get(&url).header("host", HOST).send().await?;
+    let answer = get(client, zone, path).await?;
     let status = answer.status();
     let service = answer
         .headers()
@@ -42,9 +41,16 @@ pub(crate) async fn status(
     zone: IpAddr,
     path: &str,
 ) -> anyhow::Result<u16> {
+    Ok(get(client, zone, path).await?.status().as_u16())
+}
+
+async fn get(
+    client: &reqwest::Client,
+    zone: IpAddr,
+    path: &str,
+) -> reqwest::Result<reqwest::Response> {
     let url = format!("http://{zone}:{PORT}{path}");
-    let answer = client.get(&url).header("host", HOST).send().await?;
-    Ok(answer.status().as_u16())
+    client.get(&url).header("host", HOST).send().await
 }
 
 /// Asks until `service` answers; how long that took.
