@@ -17,6 +17,7 @@ use support::{
     load::{Load, say},
     mesh_gateway, route, route_url, sandbox, zone,
 };
+use tokio::net::TcpStream;
 
 const MESH: &str = "/meshes/default";
 /// How soon requests have to go elsewhere.
@@ -47,6 +48,8 @@ struct Site {
 /// A member of the mesh and its application.
 struct Member {
     proxy: Gateway,
+    /// Where it listens.
+    back: SocketAddr,
     _echo: Echo,
 }
 
@@ -108,7 +111,11 @@ impl Site {
         let proxy = self.sandbox.proxy(zone, "default", name, &networking);
         let mut proxy = proxy.await.unwrap();
         proxy.listening(back.port()).await.unwrap();
-        Member { proxy, _echo: echo }
+        Member {
+            proxy,
+            back,
+            _echo: echo,
+        }
     }
 
     /// Waits until the gateway's requests are answered so; how long that takes.
@@ -229,6 +236,12 @@ async fn requests_go_to_another_zone_while_the_own_has_none() {
     ));
     load.answers(200).await;
     load.stop_without_failures().await;
+    // It has no Dataplane, so nothing to listen for once all have turned away.
+    until("the listener to close", LIMIT, async || {
+        TcpStream::connect(near.back).await.is_err().then_some(())
+    })
+    .await
+    .unwrap();
     drop((near, far));
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use portolan_gateway::{Compiled, SECRET, Trusts, ZoneView};
 use portolan_model::{ResourceKey, Revision, kinds};
 use portolan_store::{Change, Index, Snapshot as Stored};
@@ -34,6 +34,9 @@ const FEW: usize = 8;
 /// In a burst, a proxy rests so many times as long as it needed for the last change: it spends at most a
 /// quarter of a core on reading tables.
 const REST: u32 = 3;
+/// How long the proxy of a deleted Dataplane serves on, so that all who send it requests have turned away when
+/// its listeners close. Those in other zones learn it last.
+const FAREWELL: SignedDuration = SignedDuration::from_secs(5);
 
 /// Runs until cancelled. Holds the newest state only: what changed while it compiled is taken at once.
 pub(crate) async fn run(
@@ -127,6 +130,8 @@ struct Published {
     /// With what the zone made for the proxy.
     secrets: Option<Arc<Resources>>,
     snapshot: Arc<Snapshot>,
+    /// When its listeners close, once the Dataplane is deleted.
+    closes: Option<Timestamp>,
 }
 
 /// What became of one round.
@@ -154,7 +159,12 @@ impl Compiler {
 
     /// When something has to be made anew without a change.
     fn next_deadline(&self) -> Option<Timestamp> {
-        let deadlines = [self.identities.next_renewal(), self.tickets.next_rotation()];
+        let closings = self.published.values().filter_map(|last| last.closes).min();
+        let deadlines = [
+            self.identities.next_renewal(),
+            self.tickets.next_rotation(),
+            closings,
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -210,6 +220,10 @@ impl Compiler {
         // Instances with the same configuration share its snapshot, but for their identities.
         let mut snapshots: HashMap<usize, Arc<Snapshot>> = HashMap::new();
         for (dataplane, stream) in open {
+            let is_deleted = stored.get(&dataplane).is_none();
+            if self.serves_on(&dataplane, &stream, is_deleted, watermark, now) {
+                continue;
+            }
             let log_pipe = stream.log_pipe.as_deref();
             let compiled = self.view.compile_with(&dataplane, log_pipe);
             let address = compiled
@@ -275,11 +289,44 @@ impl Compiler {
                     compiled,
                     secrets,
                     snapshot,
+                    closes: None,
                 },
             );
         }
         self.conversions.forget_unused();
         Round { published, more }
+    }
+
+    /// Whether a proxy is left as it is for a while, because its Dataplane is deleted.
+    fn serves_on(
+        &mut self,
+        dataplane: &ResourceKey,
+        stream: &OpenStream,
+        is_deleted: bool,
+        watermark: Revision,
+        now: Timestamp,
+    ) -> bool {
+        let Some(last) = self.published.get_mut(dataplane) else {
+            return false;
+        };
+        if !is_deleted || last.session != stream.id || last.compiled.is_none() {
+            last.closes = None;
+            return false;
+        }
+        let closes = *last.closes.get_or_insert_with(|| {
+            info!(%dataplane, "the Dataplane is deleted: its proxy serves on for {FAREWELL:#}");
+            now + FAREWELL
+        });
+        if closes <= now {
+            return false;
+        }
+        if last.snapshot.watermark != watermark {
+            let mut snapshot = Snapshot::clone(&last.snapshot);
+            snapshot.watermark = watermark;
+            last.snapshot = Arc::new(snapshot);
+            self.sessions.send(dataplane, Arc::clone(&last.snapshot));
+        }
+        true
     }
 }
 

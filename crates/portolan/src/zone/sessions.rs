@@ -259,6 +259,14 @@ impl Sessions {
         }
     }
 
+    /// Gives a proxy a snapshot of the configuration that it has.
+    pub(crate) fn send(&self, dataplane: &ResourceKey, snapshot: Arc<Snapshot>) {
+        let table = self.table.lock();
+        if let Some(snapshots) = table.get(dataplane).and_then(|it| it.snapshots.as_ref()) {
+            snapshots.send_replace(Some(snapshot));
+        }
+    }
+
     /// Ends a stream, so that its proxy comes again and shows its token.
     pub(crate) fn ask_again(&self, dataplane: &ResourceKey, id: u64) {
         if let Some(session) = self.table.lock().get_mut(dataplane)
