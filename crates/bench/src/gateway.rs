@@ -18,7 +18,7 @@ use crate::{
     envoy_share,
     figures::{Table, Times, milliseconds, progress},
     policies,
-    process::{Usage, usage},
+    process::{Cpu, cpu, resident_mib},
     routes::{self, HOST, SERVICES},
 };
 
@@ -227,7 +227,7 @@ impl Field {
         progress(&format!(
             "{count} single PUTs over {connections} connections"
         ));
-        let before = self.usages()?;
+        let before = self.cpu()?;
         let start = Instant::now();
         put_all(api, count, connections).await?;
         let took = start.elapsed();
@@ -238,7 +238,7 @@ impl Field {
             .map(|&listener| served(listener, count - 1, SERVICES[0]));
         join_all(waits.collect()).await?;
         let until_served = answered.elapsed();
-        let after = self.usages()?;
+        let after = self.cpu()?;
         let rate = count as f64 / took.as_secs_f64();
         table.row(
             format!("{count} single PUTs over {connections} connections, per second"),
@@ -251,7 +251,7 @@ impl Field {
         let spent: Vec<_> = before
             .iter()
             .zip(&after)
-            .map(|(b, a)| a.cpu - b.cpu)
+            .map(|(before, after)| after.since(before))
             .collect();
         table.row("CPU for them, s: global / zone-1 / zone-2", seconds(&spent));
         let total: Duration = spent.iter().sum();
@@ -265,18 +265,14 @@ impl Field {
     async fn idle(&self, table: &mut Table, size: usize) -> anyhow::Result<()> {
         progress("idle for 10 s");
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let before = self.usages()?;
+        let before = self.cpu()?;
         tokio::time::sleep(IDLE).await;
-        let after = self.usages()?;
+        let after = self.cpu()?;
         let percent: Vec<_> = before
             .iter()
             .zip(&after)
-            .map(|(b, a)| {
-                format!(
-                    "{:.1}",
-                    (a.cpu - b.cpu).as_secs_f64() / IDLE.as_secs_f64() * 100.0
-                )
-            })
+            .map(|(before, after)| after.since(before).div_duration_f64(IDLE) * 100.0)
+            .map(|percent| format!("{percent:.1}"))
             .collect();
         table.row(
             format!("CPU over 10 idle s at {size} routes, % of a core: global / zone-1 / zone-2"),
@@ -287,10 +283,9 @@ impl Field {
 
     fn memory(&self, table: &mut Table, size: usize) -> anyhow::Result<()> {
         let resident: Vec<_> = self
-            .usages()?
-            .iter()
-            .map(|usage| format!("{:.0}", usage.resident_mib))
-            .collect();
+            .control_planes()
+            .map(|process| Ok(format!("{:.0}", resident_mib(process)?)))
+            .collect::<anyhow::Result<_>>()?;
         table.row(
             format!("resident MiB at {size} routes: global / zone-1 / zone-2"),
             resident.join(" / "),
@@ -334,10 +329,14 @@ impl Field {
         Ok(())
     }
 
-    fn usages(&self) -> anyhow::Result<Vec<Usage>> {
+    /// The global and the zones.
+    fn control_planes(&self) -> impl Iterator<Item = &Process> {
         let zones = self.zones.iter().map(|zone| &zone.process);
-        let processes: Vec<&Process> = std::iter::once(&self.global.process).chain(zones).collect();
-        processes.into_iter().map(usage).collect()
+        std::iter::once(&self.global.process).chain(zones)
+    }
+
+    fn cpu(&self) -> anyhow::Result<Vec<Cpu>> {
+        self.control_planes().map(cpu).collect()
     }
 
     async fn stop(mut self) -> anyhow::Result<()> {

@@ -24,7 +24,7 @@ use crate::{
     client::Connection,
     discovery::acknowledgement,
     figures::{Table, Times, milliseconds, progress},
-    process::usage,
+    process::{cpu, resident_mib},
     routes::{self, SERVICES},
 };
 
@@ -90,10 +90,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     // What the insights of so many say first is written before anything is measured.
     tokio::time::sleep(Duration::from_secs(3)).await;
 
-    let before = usage(&zone.process)?.cpu;
+    let before = cpu(&zone.process)?;
     let address = global.http.base().trim_start_matches("http://").parse()?;
     let times = instances.changes(address, &args).await?;
-    let spent = usage(&zone.process)?.cpu - before;
+    let spent = cpu(&zone.process)?.since(&before);
     table.row(
         "a change in every instance, ms min / median / p99",
         times.summary(),
@@ -104,7 +104,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     );
     table.row(
         "resident MiB of the zone",
-        format!("{:.0}", usage(&zone.process)?.resident_mib),
+        format!("{:.0}", resident_mib(&zone.process)?),
     );
     drop(instances);
     zone.process.stop().await?;

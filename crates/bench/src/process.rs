@@ -1,34 +1,45 @@
 //! CPU and memory of a process, from `/proc`.
 
-use std::{fs, time::Duration};
+use std::{collections::HashMap, ffi::OsString, fs, time::Duration};
 
 use anyhow::Context;
 use portolan_sandbox::Process;
 
-/// Clock ticks a second in `/proc/PID/stat`; 100 on every Linux that Rust supports.
-const TICKS_PER_SECOND: f64 = 100.0;
+/// CPU time of each thread of a process. The kernel's sums for whole processes count in ticks of 10 ms,
+/// which is more than an idle control plane needs in seconds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cpu(HashMap<OsString, Duration>);
 
-/// What a process has used.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Usage {
-    /// User and system time since its start.
-    pub(crate) cpu: Duration,
-    /// Resident memory now, in MiB.
-    pub(crate) resident_mib: f64,
+impl Cpu {
+    /// User and system time of the threads that a process has now, to the nanosecond.
+    pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
+        let mut threads = HashMap::new();
+        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let task = task?;
+            // A thread may end between the list and the look.
+            let Ok(stat) = fs::read_to_string(task.path().join("schedstat")) else {
+                continue;
+            };
+            let running = stat.split_whitespace().next().context("no schedstat")?;
+            let running = Duration::from_nanos(running.parse()?);
+            threads.insert(task.file_name(), running);
+        }
+        Ok(Self(threads))
+    }
+
+    /// What was used between two looks, but for the last of threads that ended meanwhile.
+    pub(crate) fn since(&self, before: &Self) -> Duration {
+        let used = self.0.iter().map(|(thread, now)| {
+            let before = before.0.get(thread).copied().unwrap_or_default();
+            now.saturating_sub(before)
+        });
+        used.sum()
+    }
 }
 
-/// User and system time of a process since its start, to the nanosecond; that of threads which ended is not in it.
-pub(crate) fn cpu(pid: u32) -> anyhow::Result<Duration> {
-    let mut nanoseconds = 0;
-    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        // A thread may end between the list and the look.
-        let Ok(stat) = fs::read_to_string(task?.path().join("schedstat")) else {
-            continue;
-        };
-        let running = stat.split_whitespace().next().context("no schedstat")?;
-        nanoseconds += running.parse::<u64>()?;
-    }
-    Ok(Duration::from_nanos(nanoseconds))
+/// That of a process that runs.
+pub(crate) fn cpu(process: &Process) -> anyhow::Result<Cpu> {
+    Cpu::of(process.pid().context("the process has ended")?)
 }
 
 /// The processes that a process has started and that still run.
@@ -45,7 +56,13 @@ pub(crate) fn children(pid: u32) -> anyhow::Result<Vec<u32>> {
 }
 
 /// Resident memory of a process in MiB.
-pub(crate) fn resident_mib(pid: u32) -> anyhow::Result<f64> {
+pub(crate) fn resident_mib(process: &Process) -> anyhow::Result<f64> {
+    let pid = process.pid().context("the process has ended")?;
+    resident_mib_of(pid)
+}
+
+/// That of any process.
+pub(crate) fn resident_mib_of(pid: u32) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kib: f64 = status
         .lines()
@@ -54,18 +71,4 @@ pub(crate) fn resident_mib(pid: u32) -> anyhow::Result<f64> {
         .context("no VmRSS in /proc status")?
         .parse()?;
     Ok(kib / 1024.0)
-}
-
-/// Reads it.
-pub(crate) fn usage(process: &Process) -> anyhow::Result<Usage> {
-    let pid = process.pid().context("the process has ended")?;
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The second field, the name, is in parentheses and may contain spaces.
-    let after_name = stat.rsplit_once(')').context("unexpected /proc stat")?.1;
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
-    Ok(Usage {
-        cpu: Duration::from_secs_f64(ticks / TICKS_PER_SECOND),
-        resident_mib: resident_mib(pid)?,
-    })
 }

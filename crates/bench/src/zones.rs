@@ -22,7 +22,7 @@ use crate::{
     client::Connection,
     discovery::acknowledgement,
     figures::{Table, Times, milliseconds, progress},
-    process::usage,
+    process::{cpu, resident_mib},
     routes::{self, SERVICES},
 };
 
@@ -108,7 +108,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         ),
         times.summary(),
     );
-    let memory = usage(&global.process)?.resident_mib;
+    let memory = resident_mib(&global.process)?;
     table.row(
         format!("resident MiB of the global at {} routes", args.routes),
         format!("{memory:.0}"),
@@ -137,9 +137,9 @@ async fn fill(global: &Global, numbers: std::ops::Range<usize>) -> anyhow::Resul
 async fn idle(global: &Global) -> anyhow::Result<f64> {
     progress("idle for 10 s");
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let before = usage(&global.process)?.cpu;
+    let before = cpu(&global.process)?;
     tokio::time::sleep(IDLE).await;
-    let spent = usage(&global.process)?.cpu - before;
+    let spent = cpu(&global.process)?.since(&before);
     Ok(spent.as_secs_f64() / IDLE.as_secs_f64() * 100.0)
 }
 

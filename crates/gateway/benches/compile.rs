@@ -22,6 +22,10 @@ const SIZES: [usize; 3] = [1_000, 10_000, 20_000];
 /// The host of the gateway.
 const HOST: &str = "shop.example.com";
 
+/// That of the `portolan` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How many policies a mesh has that has some.
 const POLICIES: usize = 200;
 

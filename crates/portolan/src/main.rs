@@ -18,6 +18,11 @@ use clap::{Parser, Subcommand};
 
 use server::logging::{self, LogFormat};
 
+/// A table of routes is many small values, made by one thread and dropped by another. That of glibc takes half as
+/// long again for a table of 10,000 routes, and twice as long for one of 20,000.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A multi-zone gateway control plane: written once on the global, served by Envoys in every zone.
 #[derive(Parser, Debug)]
 #[command(

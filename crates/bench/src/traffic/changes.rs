@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::contestant::Contestant;
-use crate::{figures::Times, process::cpu, routes::SERVICES};
+use crate::{figures::Times, process::Cpu, routes::SERVICES};
 
 /// How often an Envoy is looked at until it rests.
 const LOOK: Duration = Duration::from_millis(20);
@@ -35,11 +35,11 @@ pub(crate) async fn measure(
         let service = SERVICES[(route + change + 1) % SERVICES.len()];
         driver.configuration.lead(route, service)?;
         let snapshot = driver.configuration.snapshot()?;
-        let (before, start) = (cpu(pid)?, Instant::now());
+        let (before, start) = (Cpu::of(pid)?, Instant::now());
         driver.control.give(snapshot).await?;
         costs.taken.add(start.elapsed());
         rest(pid).await?;
-        costs.cpu.add(cpu(pid)?.saturating_sub(before));
+        costs.cpu.add(Cpu::of(pid)?.since(&before));
     }
     // As it was, so that whoever measures next finds what it expects.
     driver
@@ -55,9 +55,9 @@ pub(crate) async fn measure(
 /// Waits until a process does nothing.
 async fn rest(pid: u32) -> anyhow::Result<()> {
     loop {
-        let before = cpu(pid)?;
+        let before = Cpu::of(pid)?;
         tokio::time::sleep(LOOK).await;
-        if cpu(pid)?.saturating_sub(before) < REST {
+        if Cpu::of(pid)?.since(&before) < REST {
             return Ok(());
         }
     }

@@ -18,7 +18,7 @@ use super::{
     haproxy, nginx,
     table::{HEADER, Request, Table},
 };
-use crate::{client::Connection, process::resident_mib, routes::HOST};
+use crate::{client::Connection, process::resident_mib_of, routes::HOST};
 
 /// Longest time until the first answer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -123,7 +123,7 @@ impl Contestant {
 
     /// Resident memory in MiB.
     pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
-        resident_mib(self.pid()?)
+        resident_mib_of(self.pid()?)
     }
 
     /// Waits until a request is answered by the service of its route.

@@ -5,8 +5,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context, bail, ensure};
 use portolan_xds::{AdsServer, Connect, Events, Proxies, Refusal, Session, Snapshot};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Status, transport::Server};
+use tonic::{
+    Status,
+    transport::{Server, server::TcpIncoming},
+};
 
 /// Longest time that an Envoy may take for a configuration.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -70,7 +72,8 @@ impl Control {
         let service = AdsServer::new(Arc::new(everybody)).into_service();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let connections = TcpListenerStream::new(listener);
+        // As zones do: the end of a response does not wait for Envoy to acknowledge its beginning.
+        let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
         tokio::spawn(
             Server::builder()
                 .add_service(service)

@@ -10,7 +10,7 @@ use super::{
     cores::{self, OTHERS},
     table::{HEADER, Request},
 };
-use crate::{process::cpu, routes::HOST};
+use crate::{process::Cpu, routes::HOST};
 
 /// Connections, each with one request at a time.
 const CONNECTIONS: usize = 16;
@@ -106,9 +106,9 @@ pub(crate) async fn put(
         Ok(figures.collect::<Result<_, _>>()?)
     };
     run(time / 10).await?;
-    let before = cpu(pid)?;
+    let before = Cpu::of(pid)?;
     let figures = run(time).await?;
-    let used = cpu(pid)?.saturating_sub(before);
+    let used = Cpu::of(pid)?.since(&before);
     let [count, micros, median, p99, failed] = figures[..] else {
         bail!("wrk said {figures:?}");
     };

@@ -38,7 +38,7 @@ pub(in crate::envoy) fn on_route(limit: &Limit) -> LocalRateLimit {
     LocalRateLimit {
         stat_prefix: STATISTICS.to_owned(),
         status: code.map(|code| HttpStatus { code }),
-        // Full at first, and filled up as a whole: what is counted is requests in an interval.
+        // Full at first; Envoy fills it evenly over the interval.
         token_bucket: Some(TokenBucket {
             max_tokens: limit.requests,
             tokens_per_fill: number(limit.requests),
