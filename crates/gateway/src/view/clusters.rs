@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     external::Reach,
-    group::{replace, take_out},
+    resources::{replace, take_out},
     secrets::Issued,
 };
 use crate::{

@@ -12,8 +12,8 @@ use super::{
     Sources,
     clusters::{Carries, Clusters, Needed},
     external::Reach,
-    group::replace,
     observed::Observed,
+    resources::replace,
 };
 use crate::{
     compiled::{Compiled, Resources, Trusts},

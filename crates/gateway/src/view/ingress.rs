@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Mesh, Sources, ZoneView,
-    group::{replace, take_out},
+    resources::{replace, take_out},
 };
 use crate::{
     compiled::{Compiled, Resources},

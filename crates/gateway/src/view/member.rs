@@ -12,11 +12,7 @@ use portolan_model::{
     kinds::{DATAPLANE, MESH, TRAFFIC_PERMISSION},
 };
 
-use super::{
-    Mesh, Sources, ZoneView,
-    delegated::DelegatedGroup,
-    group::{Group, replace},
-};
+use super::{Mesh, Sources, ZoneView, delegated::DelegatedGroup, group::Group, resources::replace};
 use crate::{
     compiled::{Compiled, Resources},
     envoy,

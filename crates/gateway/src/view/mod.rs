@@ -10,6 +10,7 @@ mod member;
 mod observed;
 mod ports;
 mod remote;
+mod resources;
 mod secrets;
 
 use std::{
