@@ -9,7 +9,7 @@ use portolan_api::status::{Instance, Refused, Scaled, Status, Zone};
 use portolan_kds::global::{ZoneState, Zones};
 use portolan_model::{Kind, Resource, ResourceKey, Revision, kinds, labels};
 use portolan_proto::{
-    mesh::DataplaneInsight,
+    mesh::{DataplaneInsight, DiscoverySubscription, ServedConfiguration, ZoneIngressInsight},
     status::{InstanceStatus, ScaledGateway},
     system::ZoneInsight,
 };
@@ -169,27 +169,93 @@ fn recorded_instances(stored: &Snapshot, zone: &str) -> Vec<Instance> {
             .get(labels::ZONE)
             .is_some_and(|label| label == zone)
     };
-    stored
-        .list(kinds::DATAPLANE_INSIGHT, None)
-        .filter(of_zone)
-        .filter_map(|resource| {
-            let insight: DataplaneInsight = resource.spec_as().ok()?;
-            let open = insight.subscriptions.last()?.disconnect_time.is_none();
-            let served = insight.served.filter(|_| open)?;
-            let refused = (!served.refused_type.is_empty()).then_some(Refused {
-                type_url: served.refused_type,
-                message: served.refused_message,
-                revision: served.refused_revision,
-            });
-            Some(Instance {
-                mesh: resource.key.mesh.to_string(),
-                name: resource.display_name().to_owned(),
-                gateway: served.gateway,
-                delegated: served.delegated,
-                member: served.member,
-                served_revision: served.revision,
-                refused,
-            })
-        })
-        .collect()
+    let dataplanes = stored.list(kinds::DATAPLANE_INSIGHT, None);
+    let dataplanes = dataplanes.filter(of_zone).filter_map(|resource| {
+        let insight: DataplaneInsight = resource.spec_as().ok()?;
+        recorded_instance(resource, &insight.subscriptions, insight.served)
+    });
+    let ingresses = stored.list(kinds::ZONE_INGRESS_INSIGHT, None);
+    let ingresses = ingresses.filter(of_zone).filter_map(|resource| {
+        let insight: ZoneIngressInsight = resource.spec_as().ok()?;
+        recorded_instance(resource, &insight.subscriptions, insight.served)
+    });
+    dataplanes.chain(ingresses).collect()
+}
+
+/// Nothing for a proxy without a stream.
+fn recorded_instance(
+    resource: &Resource,
+    subscriptions: &[DiscoverySubscription],
+    served: Option<ServedConfiguration>,
+) -> Option<Instance> {
+    let is_open = subscriptions.last()?.disconnect_time.is_none();
+    let served = served.filter(|_| is_open)?;
+    let refused = (!served.refused_type.is_empty()).then_some(Refused {
+        type_url: served.refused_type,
+        message: served.refused_message,
+        revision: served.refused_revision,
+    });
+    Some(Instance {
+        mesh: resource.key.mesh.to_string(),
+        name: resource.display_name().to_owned(),
+        gateway: served.gateway,
+        delegated: served.delegated,
+        member: served.member,
+        served_revision: served.revision,
+        refused,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use portolan_store::{Batch, Expect, Store, Write, memory};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn put(store: &dyn Store, key: ResourceKey, spec: &Value) {
+        let write = Write::Put {
+            spec: key.kind.spec_from_json(spec).unwrap(),
+            key,
+            labels: [(labels::ZONE.to_owned(), "zone-1".to_owned())]
+                .into_iter()
+                .collect(),
+            expect: Expect::Any,
+            created: None,
+        };
+        let batch = Batch {
+            writes: vec![write],
+            ..Batch::default()
+        };
+        store.commit(batch).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn proxies_of_a_zone_elsewhere_are_told_with_its_ingresses() {
+        let store = memory::new(CancellationToken::new());
+        let connected = json!([{ "connectTime": "2026-01-01T00:00:00Z" }]);
+        let gone = json!([{
+            "connectTime": "2026-01-01T00:00:00Z", "disconnectTime": "2026-01-01T00:00:01Z",
+        }]);
+        let insight = |subscriptions: &Value| json!({ "subscriptions": subscriptions, "served": { "revision": 7, "member": true } });
+        let member = |name| ResourceKey::in_mesh(kinds::DATAPLANE_INSIGHT, "default", name);
+        let ingress = |name| ResourceKey::global(kinds::ZONE_INGRESS_INSIGHT, name);
+        put(&*store, member("api"), &insight(&connected)).await;
+        put(&*store, member("old"), &insight(&gone)).await;
+        put(&*store, ingress("in"), &insight(&connected)).await;
+        put(&*store, ingress("out"), &insight(&gone)).await;
+        let stored = store.index().snapshot();
+        let told = |zone| {
+            recorded_instances(&stored, zone)
+                .into_iter()
+                .map(|instance| (instance.mesh, instance.name, instance.served_revision))
+                .collect::<Vec<_>>()
+        };
+        let expected = [("default", "api", 7), ("", "in", 7)];
+        let expected = expected.map(|(mesh, name, at)| (mesh.to_owned(), name.to_owned(), at));
+        assert_eq!(told("zone-1"), expected);
+        assert_eq!(told("zone-2"), []);
+    }
 }
