@@ -3,7 +3,6 @@
 
 use std::{
     env, fs,
-    net::TcpListener,
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -12,6 +11,7 @@ use std::{
     thread,
 };
 
+use portolan_sandbox::free_port;
 use portolan_xds::type_urls::{CLUSTER, ENDPOINTS, LISTENER, ROUTES};
 use tempfile::TempDir;
 
@@ -88,14 +88,6 @@ static_resources:
     )
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
 fn answer(name: &str) -> Option<(u16, String)> {
     Some((200, name.to_owned()))
 }
@@ -108,7 +100,7 @@ async fn an_envoy_follows_every_change() {
             return;
         };
         let (one, two) = (backend::start("one"), backend::start("two"));
-        let (port, other) = (free_port(), free_port());
+        let (port, other) = (free_port().unwrap(), free_port().unwrap());
 
         let mut wanted = Wanted::default();
         wanted.backend("a", 1, one);
@@ -168,7 +160,7 @@ async fn what_envoy_refuses_holds_up_nothing_else() {
             return;
         };
         let (one, two) = (backend::start("one"), backend::start("two"));
-        let (port, other) = (free_port(), free_port());
+        let (port, other) = (free_port().unwrap(), free_port().unwrap());
         let mut wanted = Wanted::default();
         wanted.backend("a", 1, one);
         wanted.backend("b", 1, two);
@@ -177,7 +169,7 @@ async fn what_envoy_refuses_holds_up_nothing_else() {
         control.publish(wanted.snapshot(1));
         control.serves(1).await;
 
-        wanted.bad_listener("bad", free_port());
+        wanted.bad_listener("bad", free_port().unwrap());
         wanted.listener("m", other, "s", "m");
         wanted.table("s", "b", &["*"]);
         wanted.table("r", "b", &["*"]);
@@ -221,7 +213,7 @@ async fn no_request_fails_while_clusters_come_and_go() {
             return;
         };
         let backend = backend::start("same");
-        let port = free_port();
+        let port = free_port().unwrap();
         let mut wanted = Wanted::default();
         wanted.listener("l", port, "r", "l");
         wanted.backend("0", 1, backend);

@@ -4,7 +4,7 @@ use std::{
     env,
     ffi::OsStr,
     fs,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -21,13 +21,9 @@ use crate::support::dataplane;
 /// How long Envoy may take for anything.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A port that was free a moment ago.
+/// A port that is free, and that no backend is given.
 pub(super) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    portolan_sandbox::free_port().unwrap()
 }
 
 /// A gateway for the hosts `*.test` on this port, `empty.test` without routes and `lonely.test` without
@@ -135,7 +131,9 @@ impl Envoy {
 
     /// Connects to another port than the first.
     pub(super) fn connect_to(&self, port: u16) -> TcpStream {
-        TcpStream::connect(("127.0.0.1", port)).unwrap()
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
     }
 
     fn wait(&mut self) {
