@@ -18,8 +18,8 @@ use clap::{Parser, Subcommand};
 
 use server::logging::{self, LogFormat};
 
-/// A table of routes is many small values, made by one thread and dropped by another. That of glibc takes half as
-/// long again for a table of 10,000 routes, and twice as long for one of 20,000.
+/// A table of routes is many small values, made by one thread and dropped by another. With glibc's allocator one of
+/// 10,000 routes takes a fifth longer to compile, and one of 20,000 a third.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
