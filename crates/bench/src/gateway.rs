@@ -238,7 +238,7 @@ impl Field {
             .map(|&listener| served(listener, count - 1, SERVICES[0]));
         join_all(waits.collect()).await?;
         let until_served = answered.elapsed();
-        let after = self.cpu()?;
+        let spent = self.cpu_since(&before)?;
         let rate = count as f64 / took.as_secs_f64();
         table.row(
             format!("{count} single PUTs over {connections} connections, per second"),
@@ -248,11 +248,6 @@ impl Field {
             "until both Envoys serve the last of them, ms",
             milliseconds(until_served),
         );
-        let spent: Vec<_> = before
-            .iter()
-            .zip(&after)
-            .map(|(before, after)| after.since(before))
-            .collect();
         table.row("CPU for them, s: global / zone-1 / zone-2", seconds(&spent));
         let total: Duration = spent.iter().sum();
         table.row(
@@ -267,12 +262,10 @@ impl Field {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let before = self.cpu()?;
         tokio::time::sleep(IDLE).await;
-        let after = self.cpu()?;
-        let percent: Vec<_> = before
+        let percent: Vec<_> = self
+            .cpu_since(&before)?
             .iter()
-            .zip(&after)
-            .map(|(before, after)| after.since(before).div_duration_f64(IDLE) * 100.0)
-            .map(|percent| format!("{percent:.1}"))
+            .map(|spent| format!("{:.1}", spent.div_duration_f64(IDLE) * 100.0))
             .collect();
         table.row(
             format!("CPU over 10 idle s at {size} routes, % of a core: global / zone-1 / zone-2"),
@@ -337,6 +330,16 @@ impl Field {
 
     fn cpu(&self) -> anyhow::Result<Vec<Cpu>> {
         self.control_planes().map(cpu).collect()
+    }
+
+    /// What each of them used since a look.
+    fn cpu_since(&self, before: &[Cpu]) -> anyhow::Result<Vec<Duration>> {
+        let now = self.cpu()?;
+        let spent = now
+            .iter()
+            .zip(before)
+            .map(|(now, before)| now.since(before));
+        Ok(spent.collect())
     }
 
     async fn stop(mut self) -> anyhow::Result<()> {

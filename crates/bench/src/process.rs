@@ -27,6 +27,15 @@ impl Cpu {
         Ok(Self(threads))
     }
 
+    /// The same of several processes together: no two threads of a machine have one number.
+    pub(crate) fn of_all(pids: &[u32]) -> anyhow::Result<Self> {
+        let mut threads = HashMap::new();
+        for pid in pids {
+            threads.extend(Self::of(*pid)?.0);
+        }
+        Ok(Self(threads))
+    }
+
     /// What was used between two looks, but for the last of threads that ended meanwhile.
     pub(crate) fn since(&self, before: &Self) -> Duration {
         let used = self.0.iter().map(|(thread, now)| {

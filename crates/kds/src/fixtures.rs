@@ -8,7 +8,7 @@ use portolan_proto::{
     system::Secret,
     well_known::BytesValue,
 };
-use portolan_store::{Batch, Expect, Snapshot, Store, Watermark, Write, memory};
+use portolan_store::{Expect, Snapshot, Store, Watermark, Write, memory};
 use prost::Message;
 use tokio_util::sync::CancellationToken;
 
@@ -74,12 +74,8 @@ pub(crate) async fn delete(store: &dyn Store, key: ResourceKey) {
     write(store, Write::Delete { key, expect }).await;
 }
 
-async fn write(store: &dyn Store, write: Write) {
-    let batch = Batch {
-        writes: vec![write],
-        ..Batch::default()
-    };
-    store.commit(batch).await.unwrap();
+pub(crate) async fn write(store: &dyn Store, write: Write) {
+    store.commit(write.into()).await.unwrap();
 }
 
 pub(crate) fn snapshot(store: &dyn Store) -> Arc<Snapshot> {

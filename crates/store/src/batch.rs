@@ -18,6 +18,16 @@ pub struct Batch {
     pub watermark: Option<Watermark>,
 }
 
+impl From<Write> for Batch {
+    /// That write alone, without conditions on other resources.
+    fn from(write: Write) -> Self {
+        Self {
+            writes: vec![write],
+            ..Self::default()
+        }
+    }
+}
+
 /// A position in another store's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watermark {

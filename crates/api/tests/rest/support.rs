@@ -8,7 +8,7 @@ use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use portolan_api::{Api, Instance, Role, router};
 use portolan_model::{Kind, Labels, ResourceKey};
-use portolan_store::{Batch, Expect, Store, Write};
+use portolan_store::{Expect, Store, Write};
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
@@ -85,13 +85,7 @@ impl Served {
             expect: Expect::Any,
             created: None,
         };
-        self.store
-            .commit(Batch {
-                writes: vec![write],
-                ..Batch::default()
-            })
-            .await
-            .unwrap();
+        self.store.commit(write.into()).await.unwrap();
     }
 
     /// Sends a request from the machine itself; `headers` are pairs.

@@ -67,9 +67,9 @@ pub(crate) async fn run(sandbox: &Sandbox, time: Duration) -> anyhow::Result<Gri
         let mut row = vec![format!("{count} instances on one port")];
         let mut share = String::new();
         for resume in [false, true] {
-            let before = looks(&pids)?;
+            let before = Cpu::of_all(&pids)?;
             let (made, resumed, elapsed) = load(listener, time, resume).await?;
-            let cpu = used(&pids, &before)?.div_f64(f64::from(made));
+            let cpu = Cpu::of_all(&pids)?.since(&before).div_f64(f64::from(made));
             row.push(format!("{:.0}", f64::from(made) / elapsed.as_secs_f64()));
             row.push(format!("{:.0}", cpu.as_secs_f64() * 1e6));
             share = format!("{:.2}", f64::from(resumed) * 100.0 / f64::from(made));
@@ -121,20 +121,6 @@ fn pids(instances: &[Gateway]) -> anyhow::Result<Vec<u32>> {
     }
     ensure!(pids.len() == instances.len(), "not one Envoy an instance");
     Ok(pids)
-}
-
-fn looks(pids: &[u32]) -> anyhow::Result<Vec<Cpu>> {
-    pids.iter().copied().map(Cpu::of).collect()
-}
-
-/// What all of them used since a look.
-fn used(pids: &[u32], before: &[Cpu]) -> anyhow::Result<Duration> {
-    let now = looks(pids)?;
-    let used = now
-        .iter()
-        .zip(before)
-        .map(|(now, before)| now.since(before));
-    Ok(used.sum())
 }
 
 /// Handshakes, those of them that resumed a session, and the time that they took.

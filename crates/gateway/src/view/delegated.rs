@@ -181,17 +181,7 @@ impl DelegatedGroup {
     /// Takes over what changed; whether that made a difference.
     fn refresh(&mut self, mesh: &Arc<str>, sources: &Sources, zone: &str) -> bool {
         let instance = self.instance.clone();
-        let reach = Reach {
-            services: &sources.services,
-            offers: &sources.offers,
-            externals: &sources.externals,
-            remotes: &sources.remotes,
-            named: &sources.named,
-            mtls: sources.mtls.as_ref(),
-            zone,
-            source: &instance.tags,
-            ipv6: instance.ipv6,
-        };
+        let reach = sources.reach(zone, &instance.tags, instance.ipv6);
         match mem::take(&mut self.stale) {
             Stale::Everything => {
                 for (outbound, _, chosen) in &mut self.outbounds {

@@ -44,6 +44,7 @@ use crate::{
     },
 };
 use delegated::DelegatedGroup;
+use external::Reach;
 use group::Group;
 use ingress::{Entrance, Ingresses};
 use member::Members;
@@ -101,6 +102,23 @@ struct Sources {
     proxy_policies: ProxyPolicies,
     /// What all meshes offer to members of others.
     offers: Arc<Services>,
+}
+
+impl Sources {
+    /// What proxies with these tags reach in their mesh from this zone; `ipv6` if all have such addresses.
+    fn reach<'a>(&'a self, zone: &'a str, source: &'a Tags, ipv6: bool) -> Reach<'a> {
+        Reach {
+            services: &self.services,
+            offers: &self.offers,
+            externals: &self.externals,
+            remotes: &self.remotes,
+            named: &self.named,
+            mtls: self.mtls.as_ref(),
+            zone,
+            source,
+            ipv6,
+        }
+    }
 }
 
 impl ZoneView {

@@ -16,7 +16,7 @@ use portolan_proto::{
     },
     status::status_service_server::StatusServiceServer,
 };
-use portolan_store::{Batch, Expect, Store, StoreError, Write};
+use portolan_store::{Expect, Store, StoreError, Write};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -128,11 +128,7 @@ impl Shared {
             expect: Expect::Absent,
             created: None,
         };
-        let batch = Batch {
-            writes: vec![write],
-            ..Batch::default()
-        };
-        match self.config.store.commit(batch).await {
+        match self.config.store.commit(write.into()).await {
             // Another stream of the zone was faster.
             Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),

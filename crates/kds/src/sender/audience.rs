@@ -54,7 +54,7 @@ pub(super) fn writer(resource: &Resource) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use portolan_proto::well_known::BoolValue;
-    use portolan_store::{Batch, Expect, Store, Write};
+    use portolan_store::{Expect, Store, Write};
     use prost::Message;
 
     use super::*;
@@ -62,6 +62,7 @@ mod tests {
         encode::Encoder,
         fixtures::{
             acknowledge, ask, delete, drain, kuma, labels, portolan, put_labelled, snapshot, store,
+            write,
         },
         names::Side,
         sender::Sender,
@@ -91,11 +92,7 @@ mod tests {
             expect: Expect::Any,
             created: None,
         };
-        let batch = Batch {
-            writes: vec![put],
-            ..Batch::default()
-        };
-        store.commit(batch).await.unwrap();
+        write(store, put).await;
     }
 
     /// What goes out now: put names, then removed ones with a minus. All of it is acknowledged.

@@ -20,7 +20,7 @@ use portolan_access::Tokens;
 use portolan_api as api;
 use portolan_kds::global::{GlobalConfig, Server};
 use portolan_model::kinds;
-use portolan_store::{Batch, Expect, Store, StoreError, Write};
+use portolan_store::{Expect, Store, StoreError, Write};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -143,13 +143,7 @@ async fn create_default_mesh(store: &dyn Store) -> anyhow::Result<()> {
         expect: Expect::Absent,
         created: None,
     };
-    match store
-        .commit(Batch {
-            writes: vec![write],
-            ..Batch::default()
-        })
-        .await
-    {
+    match store.commit(write.into()).await {
         // Another replica was faster.
         Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
         Err(error) => Err(error).context("cannot create the default mesh"),

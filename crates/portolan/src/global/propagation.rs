@@ -213,7 +213,7 @@ mod tests {
 
     use portolan_model::{ResourceKey, kinds};
     use portolan_proto::status::InstanceStatus;
-    use portolan_store::{Batch, Expect, Write, memory};
+    use portolan_store::{Expect, Write, memory};
 
     use super::*;
 
@@ -304,11 +304,7 @@ mod tests {
                 expect: Expect::Any,
                 created: None,
             };
-            let batch = Batch {
-                writes: vec![write],
-                ..Batch::default()
-            };
-            store.commit(batch).await.unwrap();
+            store.commit(write.into()).await.unwrap();
         }
         let snapshot = store.index().snapshot();
         writes.follow(&snapshot, at(0));

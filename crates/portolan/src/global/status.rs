@@ -109,11 +109,11 @@ fn scaled(gateway: &ScaledGateway) -> Scaled {
 }
 
 fn reported_instance(instance: &InstanceStatus) -> Instance {
-    let refused = (!instance.refused_type.is_empty()).then(|| Refused {
-        type_url: instance.refused_type.clone(),
-        message: instance.refused_message.clone(),
-        revision: instance.refused_revision,
-    });
+    let refused = refused(
+        &instance.refused_type,
+        &instance.refused_message,
+        instance.refused_revision,
+    );
     Instance {
         mesh: instance.mesh.clone(),
         name: instance.name.clone(),
@@ -123,6 +123,15 @@ fn reported_instance(instance: &InstanceStatus) -> Instance {
         served_revision: instance.served_revision,
         refused,
     }
+}
+
+/// Nothing if no type is named.
+fn refused(type_url: &str, message: &str, revision: Revision) -> Option<Refused> {
+    (!type_url.is_empty()).then(|| Refused {
+        type_url: type_url.to_owned(),
+        message: message.to_owned(),
+        revision,
+    })
 }
 
 /// From the insights, for a zone that is not connected to this replica.
@@ -190,11 +199,11 @@ fn recorded_instance(
 ) -> Option<Instance> {
     let is_open = subscriptions.last()?.disconnect_time.is_none();
     let served = served.filter(|_| is_open)?;
-    let refused = (!served.refused_type.is_empty()).then_some(Refused {
-        type_url: served.refused_type,
-        message: served.refused_message,
-        revision: served.refused_revision,
-    });
+    let refused = refused(
+        &served.refused_type,
+        &served.refused_message,
+        served.refused_revision,
+    );
     Some(Instance {
         mesh: resource.key.mesh.to_string(),
         name: resource.display_name().to_owned(),
@@ -210,7 +219,7 @@ fn recorded_instance(
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use portolan_store::{Batch, Expect, Store, Write, memory};
+    use portolan_store::{Expect, Store, Write, memory};
     use serde_json::{Value, json};
 
     use super::*;
@@ -225,11 +234,7 @@ mod tests {
             expect: Expect::Any,
             created: None,
         };
-        let batch = Batch {
-            writes: vec![write],
-            ..Batch::default()
-        };
-        store.commit(batch).await.unwrap();
+        store.commit(write.into()).await.unwrap();
     }
 
     #[tokio::test]

@@ -14,7 +14,6 @@ use portolan_model::{ResourceKey, tags::Tags};
 use super::{
     Sources,
     clusters::Clusters,
-    external::Reach,
     ports::{Changes, OpenChain, OpenPort},
     resources::{replace, take_out},
 };
@@ -286,17 +285,7 @@ impl Group {
             self.update_chains(&stale, sources)
         };
         let mut changed = changes.table;
-        let reach = Reach {
-            services: &sources.services,
-            offers: &sources.offers,
-            externals: &sources.externals,
-            remotes: &sources.remotes,
-            named: &sources.named,
-            mtls: sources.mtls.as_ref(),
-            zone,
-            source: &self.tags,
-            ipv6: self.is_ipv6(),
-        };
+        let reach = sources.reach(zone, &self.tags, self.is_ipv6());
         if changes.clusters {
             let needed = self.ports.iter().flat_map(|open| &open.chains);
             let needed = needed.flat_map(OpenChain::clusters);

@@ -8,7 +8,6 @@ use rustls::{
     pki_types::ServerName,
 };
 
-use super::process::PATIENCE;
 use crate::certificates::Certificate;
 
 /// A connection in TLS.
@@ -35,7 +34,6 @@ pub(super) fn shake_hands(
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     let name = ServerName::try_from(host.to_owned()).unwrap();
     let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
-    stream.set_read_timeout(Some(PATIENCE))?;
     while connection.is_handshaking() {
         connection.complete_io(&mut stream)?;
     }

@@ -202,7 +202,6 @@ fn bytes_go_to_an_external_service_in_tls() {
         return;
     };
     let mut stream = envoy.connect();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(b"hello").unwrap();
     let mut answer = [0; 5];
     stream.read_exact(&mut answer).unwrap();

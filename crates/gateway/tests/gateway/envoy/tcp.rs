@@ -73,7 +73,6 @@ fn connections_are_shared_by_weight_and_the_server_may_speak_first() {
     for _ in 0..400 {
         let mut word = String::new();
         let mut stream = envoy.connect();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.read_to_string(&mut word).unwrap();
         match word.as_str() {
             "three" => threes += 1,
@@ -118,6 +117,5 @@ fn a_port_takes_no_more_connections_than_it_may() {
 
 fn echoes(stream: &mut TcpStream) -> bool {
     let mut answer = [0; 5];
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(b"hello").is_ok() && stream.read_exact(&mut answer).is_ok()
 }

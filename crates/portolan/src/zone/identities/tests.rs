@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
 
 use portolan_identity::mesh;
-use portolan_store::{Batch, Expect, Store, Write, memory};
+use portolan_store::{Expect, Store, Write, memory};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -51,11 +51,7 @@ impl Zone {
             expect: Expect::Any,
             created: None,
         };
-        let batch = Batch {
-            writes: vec![write],
-            ..Batch::default()
-        };
-        self.store.commit(batch).await.unwrap();
+        self.store.commit(write.into()).await.unwrap();
     }
 
     async fn mesh(&self, enabled: &str, backends: &[usize]) {

@@ -7,7 +7,7 @@ use crate::{
     envoy::{
         backends,
         http::Client,
-        process::{Envoy, PATIENCE, free_port},
+        process::{Envoy, free_port},
     },
     support::view,
 };
@@ -53,9 +53,7 @@ fn what_goes_wrong_is_what_the_policy_says() {
     let Some(envoy) = Envoy::start(&mut view(&yaml), port) else {
         return;
     };
-    let stream = envoy.connect();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut client = Client::new(stream);
+    let mut client = envoy.client();
     let mut get = |path: &str| {
         let started = Instant::now();
         let answer = client.send("GET", "any.test", path, &[]);

@@ -12,7 +12,7 @@ use super::{edge, eventually, members, policy};
 use crate::{
     envoy::{
         backends,
-        process::{Envoy, PATIENCE, free_port},
+        process::{Envoy, free_port},
         tcp,
     },
     support::view,
@@ -121,7 +121,6 @@ fn bytes_are_sent_and_must_come_back() {
     let echoes = || {
         let connections = (0..20).map(|_| {
             let mut stream = envoy.connect();
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
             let _ = stream.write_all(b"word");
             let mut word = [0; 4];
             stream.read_exact(&mut word).is_ok() && word == *b"word"

@@ -10,7 +10,7 @@ use super::{edge, members, policy};
 use crate::{
     envoy::{
         backends,
-        process::{Envoy, PATIENCE, free_port},
+        process::{Envoy, free_port},
         tcp,
     },
     support::view,
@@ -161,7 +161,6 @@ conf: {tcp: {maxConnectAttempts: 4}}
     let words = |port| {
         let said = (0..20).filter(|_| {
             let mut stream = envoy.connect_to(port);
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
             let mut word = String::new();
             // Cut where no instance is left to try.
             let _ = stream.read_to_string(&mut word);

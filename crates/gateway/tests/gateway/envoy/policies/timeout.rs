@@ -7,7 +7,7 @@ use super::{edge, members, policy};
 use crate::{
     envoy::{
         backends,
-        process::{Envoy, PATIENCE, free_port},
+        process::{Envoy, free_port},
     },
     support::view,
 };
@@ -94,6 +94,5 @@ conf: {{tcp: {{rules: [{{backends: [{{destination: {{kuma.io/service: db}}}}]}}]
         return;
     };
     let mut connection = envoy.connect();
-    connection.set_read_timeout(Some(PATIENCE)).unwrap();
     assert_eq!(connection.read(&mut [0]).unwrap(), 0, "closed by Envoy");
 }
